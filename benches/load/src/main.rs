@@ -1,0 +1,2 @@
+//! A load generator for any MQTT broker
+fn main() {}

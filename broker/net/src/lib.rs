@@ -1,0 +1,1 @@
+//! Byte streams: TCP, TLS, WebSocket, unix sockets and the PROXY protocol

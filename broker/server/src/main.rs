@@ -1,0 +1,2 @@
+//! The dunlin broker
+fn main() {}

@@ -1,0 +1,1 @@
+//! One end of an MQTT connection as a state machine

@@ -1,0 +1,1 @@
+//! Sessions, their queues and retained messages
