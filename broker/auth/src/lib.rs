@@ -1,1 +1,35 @@
-//! Who may connect, publish and subscribe
+//! Who may connect, publish and subscribe.
+//!
+//! [`Access`] is the door of one listener. It holds a chain of [`Authenticator`]s, which say
+//! who a client is, and of [`Authorizer`]s, which say what it may publish and receive. Only the
+//! first are asynchronous; the second answer on the hot path.
+//!
+//! ```text
+//!   CONNECT, AUTH -> ConnectRequest -> Access::authenticate -> Verdict -> Principal
+//!   PUBLISH                    -> DecisionMemo -> Access::authorize -> Decision
+//!   SUBSCRIBE                  -> Access::subscribe, Access::coverage -> All, None or Mixed
+//!   delivery, if Mixed         -> DecisionMemo -> Access::authorize -> Decision
+//! ```
+//!
+//! Built in are a password file ([`PasswordFile`], [`Passwords`]) and an ACL file ([`AclFile`]),
+//! both in our format and Mosquitto's. Plugins implement the same two traits elsewhere.
+//!
+//! It knows nothing of packets, reason codes or connections: the caller maps a [`Denial`] to
+//! a reason code, waits for a [`Decision::Pending`], and swaps the [`Access`] at reload.
+#![forbid(unsafe_code)]
+
+mod access;
+mod acl;
+mod authenticate;
+mod authorize;
+mod connect;
+mod file;
+mod memo;
+
+pub use access::{Access, AllowAnonymous, CertificateUsername, Exchange, Verdict};
+pub use acl::AclFile;
+pub use authenticate::{Authenticator, BoxFuture, Denial, Grant, Outcome};
+pub use authorize::{Action, Authorizer, Coverage, Decision, Principal, Ticket};
+pub use connect::{Certificate, ConnectRequest, EnhancedAuthentication, PeerIdentity};
+pub use file::FileError;
+pub use memo::DecisionMemo;
