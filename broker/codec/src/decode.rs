@@ -1,0 +1,123 @@
+//! Bytes to packets: the fixed header (MQTT 5, 2.1), then the packet's own file.
+
+use crate::wire::{OVERLONG, Reader, VarInt};
+use crate::{
+    Ack, Auth, Connack, Connect, DecodeError, Disconnect, Packet, PacketType, Publish, ReasonCode,
+    Suback, Subscribe, Unsubscribe, Version,
+};
+
+/// What stands at the front of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    /// A whole packet.
+    Packet {
+        /// Borrows from the buffer.
+        packet: Packet<'a>,
+        /// Bytes that it took.
+        length: usize,
+    },
+    /// The beginning of a packet, so far without fault.
+    Incomplete {
+        /// Bytes of the whole packet, once its length has come; never above the maximum.
+        needed: Option<usize>,
+    },
+}
+
+/// Takes one packet from the front of `bytes`.
+///
+/// `version` is the connection's; a CONNECT carries its own and ignores it. A packet longer than
+/// `maximum_packet_size` bytes, fixed header included, is refused as soon as its length is known.
+///
+/// # Errors
+/// Whatever MQTT calls malformed or a protocol error, if this packet alone shows it.
+pub fn decode(
+    bytes: &[u8],
+    version: Version,
+    maximum_packet_size: u32,
+) -> Result<Decoded<'_>, DecodeError> {
+    let Some((&first_byte, after)) = bytes.split_first() else {
+        return Ok(Decoded::Incomplete { needed: None });
+    };
+    let packet_type = check_first_byte(first_byte, version)?;
+    let Some(remaining) = VarInt::read(after)? else {
+        return Ok(Decoded::Incomplete { needed: None });
+    };
+    if remaining.overlong
+        && packet_type != PacketType::Connect
+        && version.requires_shortest_lengths()
+    {
+        return Err(OVERLONG);
+    }
+    let header = 1 + remaining.len;
+    let length = header + remaining.value as usize;
+    if length > maximum_packet_size as usize {
+        return Err(DecodeError::new(
+            ReasonCode::PacketTooLarge,
+            "the packet is larger than we accept [MQTT-3.2.2-15]",
+        ));
+    }
+    let Some(body) = bytes.get(header..length) else {
+        return Ok(Decoded::Incomplete {
+            needed: Some(length),
+        });
+    };
+    let packet = decode_body(packet_type, first_byte, remaining.overlong, body, version)?;
+    Ok(Decoded::Packet { packet, length })
+}
+
+/// Type and flags, refused before the rest arrives.
+fn check_first_byte(byte: u8, version: Version) -> Result<PacketType, DecodeError> {
+    let packet_type = PacketType::of_first_byte(byte)
+        .ok_or(DecodeError::malformed("packet type 0 (MQTT 5, 2.1.2)"))?;
+    match packet_type {
+        PacketType::Publish => {
+            Publish::check_first_byte(byte, version)?;
+            return Ok(packet_type);
+        }
+        PacketType::Auth if !version.has_auth() => {
+            return Err(DecodeError::malformed(
+                "packet type 15 before version 5 (2.2.1)",
+            ));
+        }
+        _ => {}
+    }
+    let mut flags = byte & 0x0F;
+    if version.is_loose_about_flags() && packet_type.fixed_flags() != 0 {
+        flags &= !0x08; // 3.1 repeats PUBREL, SUBSCRIBE and UNSUBSCRIBE with DUP
+    }
+    if flags != packet_type.fixed_flags() {
+        return Err(DecodeError::malformed(
+            "reserved fixed header flags [MQTT-2.1.3-1]",
+        ));
+    }
+    Ok(packet_type)
+}
+
+fn decode_body<'a>(
+    packet_type: PacketType,
+    first_byte: u8,
+    overlong: bool,
+    body: &'a [u8],
+    version: Version,
+) -> Result<Packet<'a>, DecodeError> {
+    let reader = Reader::new(body);
+    let ack = || Ack::decode(packet_type, reader, version);
+    let suback = || Suback::decode(packet_type, reader, version);
+    Ok(match packet_type {
+        PacketType::Publish => Packet::Publish(Publish::decode(first_byte, reader, version)?),
+        PacketType::Connect => Packet::Connect(Connect::decode(reader, overlong)?),
+        PacketType::Connack => Packet::Connack(Connack::decode(reader, version)?),
+        PacketType::Puback => Packet::Puback(ack()?),
+        PacketType::Pubrec => Packet::Pubrec(ack()?),
+        PacketType::Pubrel => Packet::Pubrel(ack()?),
+        PacketType::Pubcomp => Packet::Pubcomp(ack()?),
+        PacketType::Subscribe => Packet::Subscribe(Subscribe::decode(reader, version)?),
+        PacketType::Suback => Packet::Suback(suback()?),
+        PacketType::Unsubscribe => Packet::Unsubscribe(Unsubscribe::decode(reader, version)?),
+        PacketType::Unsuback => Packet::Unsuback(suback()?),
+        PacketType::Pingreq => reader.finish().map(|()| Packet::Pingreq)?,
+        PacketType::Pingresp => reader.finish().map(|()| Packet::Pingresp)?,
+        PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(reader, version)?),
+        PacketType::Auth => Packet::Auth(Auth::decode(reader)?),
+    })
+}
