@@ -79,6 +79,15 @@ pub(crate) fn meaningful_lines(text: &str) -> impl Iterator<Item = (usize, &str)
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// For error messages: printable and short.
+pub(crate) fn quote(text: &str) -> String {
+    const MAX_CHARS: usize = 60;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +115,11 @@ mod tests {
     fn comments_and_blank_lines_count_but_do_not_appear() {
         let lines: Vec<_> = meaningful_lines("# a\n\n  b \r\n   # c\nd").collect();
         assert_eq!(lines, [(3, "b"), (5, "d")]);
+    }
+
+    #[test]
+    fn quotes_are_short_and_printable() {
+        assert_eq!(quote("a\u{7}"), "\"a\\u{7}\"");
+        assert_eq!(quote(&"ä".repeat(100)).chars().count(), 60 + 2 + 3);
     }
 }

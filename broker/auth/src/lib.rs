@@ -25,6 +25,7 @@ mod authorize;
 mod connect;
 mod file;
 mod memo;
+mod password;
 
 pub use access::{Access, AllowAnonymous, CertificateUsername, Exchange, Verdict};
 pub use acl::AclFile;
@@ -33,3 +34,6 @@ pub use authorize::{Action, Authorizer, Coverage, Decision, Principal, Ticket};
 pub use connect::{Certificate, ConnectRequest, EnhancedAuthentication, PeerIdentity};
 pub use file::FileError;
 pub use memo::DecisionMemo;
+pub use password::{
+    Edit, HashError, HashingPool, PasswordFile, Passwords, delete_user, hash_password, set_password,
+};

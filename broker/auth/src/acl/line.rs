@@ -1,6 +1,7 @@
 //! One line of an ACL file.
 
 use super::rule::Access;
+use crate::file::quote;
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,15 +77,6 @@ fn split_word(text: &str) -> (&str, &str) {
     }
 }
 
-/// For error messages: printable and short.
-pub(super) fn quote(text: &str) -> String {
-    const MAX_CHARS: usize = 60;
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{:?}...", &text[..end]),
-        None => format!("{text:?}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,11 +115,5 @@ mod tests {
             let error = parse_line(line).unwrap_err();
             assert!(error.contains(part), "{line:?}: {error}");
         }
-    }
-
-    #[test]
-    fn quotes_are_short_and_printable() {
-        assert_eq!(quote("a\u{7}"), "\"a\\u{7}\"");
-        assert_eq!(quote(&"ä".repeat(100)).chars().count(), 60 + 2 + 3);
     }
 }

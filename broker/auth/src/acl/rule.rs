@@ -3,8 +3,7 @@
 use dunlin_topic::{TopicFilter, TopicName};
 use tracing::debug;
 
-use super::line::quote;
-use crate::{Action, Coverage, Principal};
+use crate::{Action, Coverage, Principal, file::quote};
 
 /// What a rule says about the topics that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
