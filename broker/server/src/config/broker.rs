@@ -1,0 +1,215 @@
+//! The whole configuration, and the sections about the process itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::limits::Limits;
+use super::listener::{Access, Listener};
+use super::node::Value;
+use super::scalar::{Scalar, setting_from_scalar};
+use super::setting::{choices, section};
+
+section! {
+    /// The configuration of a broker. Its default is what `dunlin` runs without
+    /// any file: one listener for MQTT on port 1883 of every address, anonymous
+    /// clients from this machine only. Relative paths start at the directory in
+    /// which `dunlin` was started.
+    pub struct Config {
+        /// Worker threads, each with its share of the connections. Lower it to
+        /// leave cores to other programs.
+        pub workers: Workers = Workers::Auto,
+        /// How long SIGTERM lets clients finish before connections are cut.
+        /// Keep it under what your supervisor waits before it kills.
+        pub drain_timeout: Duration = Duration::from_secs(10); 0..=600_000,
+        /// Where to write the process id; for init scripts that want one.
+        pub pid_file: Option<PathBuf> = None,
+        /// The listeners. When there is none, one on `[::]:1883`.
+        pub listeners: Vec<Listener> = vec![Listener::default()],
+        /// Who may connect and what they may do.
+        pub access: Access = Access::default(),
+        /// What clients may use.
+        pub limits: Limits = Limits::default(),
+        /// How sessions behave.
+        pub sessions: Sessions = Sessions::default(),
+        /// Where sessions and retained messages are kept.
+        pub store: Store = Store::default(),
+        /// What is logged, how and where.
+        pub logging: Logging = Logging::default(),
+        /// The topics under `$SYS/broker`.
+        pub sys: Sys = Sys::default(),
+        /// Metrics, health and the HTTP API.
+        pub admin: Admin = Admin::default(),
+    }
+}
+
+/// How many worker threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// One for each core that the process may use.
+    Auto,
+    /// So many, at least one.
+    Count(u16),
+}
+
+impl Scalar for Workers {
+    const EXPECTED: &'static str = "a number or \"auto\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        (text == "auto").then_some(Workers::Auto)
+    }
+
+    fn from_integer(number: i64) -> Option<Self> {
+        (1..=1024)
+            .contains(&number)
+            .then(|| u16::from_integer(number).map(Workers::Count))?
+    }
+
+    fn to_value(&self) -> Value {
+        match self {
+            Workers::Auto => Value::Text("auto".into()),
+            Workers::Count(count) => count.to_value(),
+        }
+    }
+}
+
+setting_from_scalar!(Workers);
+
+section! {
+    /// How sessions behave.
+    pub struct Sessions {
+        /// The longest that a session waits for its client to return; clients
+        /// that ask for longer get this. Raise it for devices that sleep
+        /// longer, lower it where clients come with ever new ids.
+        pub session_expiry_max: Option<Duration> = Some(Duration::from_secs(30 * 86_400)),
+        /// Whether QoS 0 messages wait too for a client that is away.
+        pub queue_qos0: bool = false,
+        /// Whether a message is delivered with the QoS of the subscription even
+        /// when it was published with a lower one. Not what the standard says.
+        pub upgrade_outgoing_qos: bool = false,
+    }
+}
+
+section! {
+    /// Where sessions and retained messages are kept.
+    pub struct Store {
+        /// `"memory"`: until the process ends.
+        pub kind: StoreKind = StoreKind::Memory,
+        /// The directory of everything that the broker keeps. Change it to a
+        /// disk of its own.
+        pub data_dir: PathBuf = "dunlin-data".into(),
+    }
+}
+
+choices! {
+    /// A kind of store.
+    pub enum StoreKind {
+        /// In memory, until the process ends.
+        Memory = "memory",
+    }
+}
+
+section! {
+    /// What is logged, how and where.
+    pub struct Logging {
+        /// The least important lines to log. Change it to `"debug"` to see
+        /// every packet's kind.
+        pub level: LogLevel = LogLevel::Info,
+        /// Lines for people, or one JSON object per line for machines.
+        pub format: LogFormat = LogFormat::Text,
+        /// `"stderr"`, `"stdout"`, `"off"`, or `"file:"` and a path, which is
+        /// opened anew on reload.
+        pub destination: LogDestination = LogDestination::Stderr,
+        /// Whether each line begins with its time. Change it where what gathers
+        /// the lines adds its own.
+        pub timestamps: bool = true,
+        /// Whether there is a line for each connect and disconnect.
+        pub connections: bool = true,
+    }
+}
+
+choices! {
+    /// How important a line must be to be logged.
+    pub enum LogLevel {
+        /// Nothing.
+        Off = "off",
+        /// What the operator must act on.
+        Error = "error",
+        /// What may need a look.
+        Warn = "warn",
+        /// What happens, a line per connection.
+        Info = "info",
+        /// Each packet's kind, without payloads.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+choices! {
+    /// How a line is written.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogDestination {
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+    /// Nowhere.
+    Off,
+    /// The end of a file.
+    File(PathBuf),
+}
+
+impl Scalar for LogDestination {
+    const EXPECTED: &'static str =
+        "\"stderr\", \"stdout\", \"off\" or a file, as \"file:/var/log/dunlin.log\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "stderr" => Some(LogDestination::Stderr),
+            "stdout" => Some(LogDestination::Stdout),
+            "off" => Some(LogDestination::Off),
+            _ => text
+                .strip_prefix("file:")
+                .filter(|path| !path.is_empty())
+                .map(|path| LogDestination::File(path.into())),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Text(match self {
+            LogDestination::Stderr => "stderr".into(),
+            LogDestination::Stdout => "stdout".into(),
+            LogDestination::Off => "off".into(),
+            LogDestination::File(path) => format!("file:{}", path.display()),
+        })
+    }
+}
+
+setting_from_scalar!(LogDestination);
+
+section! {
+    /// The topics under `$SYS/broker`.
+    pub struct Sys {
+        /// How often they are published; `"0s"` for never.
+        pub interval: Duration = Duration::from_secs(10); 0..=86_400_000,
+    }
+}
+
+section! {
+    /// Metrics, health and the HTTP API.
+    pub struct Admin {
+        /// Where they are served, or `"off"`. Keep it on an address that only
+        /// operators reach.
+        pub address: Option<SocketAddr> = Some(([127, 0, 0, 1], 9883).into()),
+    }
+}

@@ -1,0 +1,36 @@
+//! What the broker is told: types, defaults, and how they are read.
+//!
+//! A value can be written in `dunlin.toml`, in a `mosquitto.conf`
+//! ([`crate::mosquitto`]), in the environment and on the command line. Each of
+//! them becomes a part of one tree of [`node`]s that know where they were
+//! written; the tree is read into [`Config`] by the declarations in [`broker`],
+//! [`listener`] and [`limits`], which are also the configuration [`reference`];
+//! then [`check`] looks at what only the whole can tell. Everything that is
+//! wrong is reported at once. Start reading at [`load()`].
+//!
+//! This module opens no socket and starts nothing; the file system is asked
+//! only for the configuration and whether the files that it names exist.
+
+pub mod address;
+pub mod broker;
+mod collection;
+pub mod limits;
+pub mod listener;
+pub mod node;
+pub mod problem;
+pub mod quantity;
+pub mod reference;
+pub mod scalar;
+pub mod setting;
+
+pub use address::ListenAddress;
+pub use broker::{
+    Admin, Config, LogDestination, LogFormat, LogLevel, Logging, Sessions, Store, StoreKind, Sys,
+    Workers,
+};
+pub use limits::{Limits, MemoryBudget};
+pub use listener::{
+    Access, AllowAnonymous, Listener, ListenerAccess, Protocol, Tls, TlsVersion, WebSocket,
+};
+pub use problem::{Invalid, Problem};
+pub use quantity::ByteSize;

@@ -1,0 +1,3 @@
+//! The parts of the `dunlin` binary that can be tested without running it.
+
+pub mod config;
