@@ -7,15 +7,24 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::certificate::ClientCertificate;
 use crate::listener::{Accepted, AcceptedSocket};
-use crate::settings::{ListenerSettings, SettingsError};
+use crate::proxy::{self, Error as ProxyError, Source};
+use crate::settings::{ListenerSettings, SettingsError, WebSocketSettings};
 use crate::stream::Stream;
+use crate::tls::{Tls, TlsError};
+use crate::websocket::{UpgradeError, WebSocket, upgrade};
 
 /// The layers between a listener's sockets and MQTT, loaded and ready for handshakes.
 ///
 /// One per listener, shared by all workers.
 #[derive(Debug)]
-pub struct Transport {}
+pub struct Transport {
+    proxy_protocol: bool,
+    tls: Option<Tls>,
+    websocket: Option<WebSocketSettings>,
+    handshake_timeout: Duration,
+}
 
 impl Transport {
     /// Checks the settings and reads the files they name.
@@ -24,13 +33,21 @@ impl Transport {
     /// The first key, or file, that cannot work.
     pub fn load(settings: &ListenerSettings) -> Result<Self, SettingsError> {
         settings.validate()?;
-        if settings.proxy_protocol || settings.tls.is_some() || settings.websocket.is_some() {
-            return Err(SettingsError::new(
-                "protocol",
-                "only plain sockets are supported so far",
-            ));
-        }
-        Ok(Self {})
+        Ok(Self {
+            proxy_protocol: settings.proxy_protocol,
+            tls: settings.tls.as_ref().map(Tls::load).transpose()?,
+            websocket: settings.websocket.clone(),
+            handshake_timeout: settings.handshake_timeout,
+        })
+    }
+
+    /// The certificates, to be reloaded; `None` on a listener without TLS.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    fn has_layers(&self) -> bool {
+        self.proxy_protocol || self.tls.is_some() || self.websocket.is_some()
     }
 }
 
@@ -47,15 +64,6 @@ pub struct Peer {
     pub certificate: Option<Box<ClientCertificate>>,
     /// The layers in use.
     pub protocol: Protocol,
-}
-
-/// The subject of a client certificate that was verified against `tls.client_ca`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// The first common name of the subject, if it has one that is text.
-    pub common_name: Option<String>,
-    /// The whole subject as text (RFC 4514): `CN=sensor 7,O=Example`.
-    pub subject: String,
 }
 
 /// What carries a connection's bytes, for logs and metrics.
@@ -99,9 +107,33 @@ impl fmt::Display for Protocol {
 /// Which layer failed and why; the socket is closed then.
 pub async fn handshake(
     accepted: Accepted,
-    _transport: &Transport,
+    transport: &Transport,
 ) -> Result<(Stream, Peer), HandshakeError> {
-    let (stream, address, protocol) = register(accepted).map_err(HandshakeError::Socket)?;
+    let (stream, peer) = register(accepted).map_err(HandshakeError::Socket)?;
+    if !transport.has_layers() {
+        return Ok((stream, peer));
+    }
+    // Boxed, so that the task of a plain connection is not as large as a TLS handshake.
+    let layers = Box::pin(layers(stream, peer, transport));
+    let limit = transport.handshake_timeout;
+    tokio::time::timeout(limit, layers)
+        .await
+        .map_err(|_| HandshakeError::Timeout(limit))?
+}
+
+fn register(accepted: Accepted) -> io::Result<(Stream, Peer)> {
+    let (stream, address, protocol) = match accepted.socket {
+        AcceptedSocket::Tcp(socket, address) => (
+            Stream::Tcp(TcpStream::from_std(socket)?),
+            Some(address),
+            Protocol::Tcp,
+        ),
+        AcceptedSocket::Unix(socket) => (
+            Stream::Unix(UnixStream::from_std(socket)?),
+            None,
+            Protocol::Unix,
+        ),
+    };
     let is_loopback = address.is_none_or(|address| address.ip().is_loopback());
     Ok((
         stream,
@@ -114,19 +146,46 @@ pub async fn handshake(
     ))
 }
 
-fn register(accepted: Accepted) -> io::Result<(Stream, Option<SocketAddr>, Protocol)> {
-    Ok(match accepted.socket {
-        AcceptedSocket::Tcp(socket, address) => (
-            Stream::Tcp(TcpStream::from_std(socket)?),
-            Some(address),
-            Protocol::Tcp,
-        ),
-        AcceptedSocket::Unix(socket) => (
-            Stream::Unix(UnixStream::from_std(socket)?),
-            None,
-            Protocol::Unix,
-        ),
-    })
+async fn layers(
+    mut stream: Stream,
+    mut peer: Peer,
+    transport: &Transport,
+) -> Result<(Stream, Peer), HandshakeError> {
+    if transport.proxy_protocol {
+        match proxy::read_header(&mut stream)
+            .await
+            .map_err(HandshakeError::Proxy)?
+        {
+            Source::Client(address) => {
+                peer.address = Some(address);
+                peer.is_loopback = address.ip().is_loopback();
+            }
+            Source::Unnamed => {
+                peer.address = None;
+                peer.is_loopback = false;
+            }
+            Source::Proxy => {}
+        }
+    }
+    if let Some(tls) = &transport.tls {
+        let (encrypted, certificate) = tls.accept(stream).await.map_err(HandshakeError::Tls)?;
+        stream = Stream::Boxed(Box::new(encrypted));
+        peer.certificate = certificate;
+        peer.protocol = Protocol::Tls;
+    }
+    if let Some(settings) = &transport.websocket {
+        let received = upgrade(&mut stream, settings)
+            .await
+            .map_err(HandshakeError::WebSocket)?;
+        let websocket = WebSocket::new(stream, received, settings.maximum_frame_bytes);
+        stream = Stream::Boxed(Box::new(websocket));
+        peer.protocol = if transport.tls.is_some() {
+            Protocol::Wss
+        } else {
+            Protocol::Ws
+        };
+    }
+    Ok((stream, peer))
 }
 
 /// Why a connection ended before its first MQTT byte. Displays as one line for the log.
@@ -135,6 +194,12 @@ fn register(accepted: Accepted) -> io::Result<(Stream, Option<SocketAddr>, Proto
 pub enum HandshakeError {
     /// The runtime could not take the socket.
     Socket(io::Error),
+    /// The PROXY header is missing or wrong.
+    Proxy(ProxyError),
+    /// No TLS session came about.
+    Tls(TlsError),
+    /// The connection did not become a WebSocket.
+    WebSocket(UpgradeError),
     /// The peer did not finish within `handshake_timeout`.
     Timeout(Duration),
 }
@@ -143,7 +208,10 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(error) => write!(f, "socket: {error}"),
-            Self::Timeout(limit) => write!(f, "handshake not finished within {limit:?}"),
+            Self::Proxy(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::WebSocket(error) => error.fmt(f),
+            Self::Timeout(limit) => write!(f, "the handshake was not finished within {limit:?}"),
         }
     }
 }

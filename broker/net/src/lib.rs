@@ -20,15 +20,23 @@
 //! Start reading at [`handshake`].
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod handshake;
 mod listener;
+mod proxy;
 mod settings;
 mod stream;
+mod tls;
 mod unix_file;
+mod websocket;
 
-pub use handshake::{ClientCertificate, HandshakeError, Peer, Protocol, Transport, handshake};
+pub use certificate::ClientCertificate;
+pub use handshake::{HandshakeError, Peer, Protocol, Transport, handshake};
 pub use listener::{Accepted, BindError, Listener};
+pub use proxy::Error as ProxyError;
 pub use settings::{
     ListenAddress, ListenerSettings, SettingsError, TlsSettings, TlsVersion, WebSocketSettings,
 };
 pub use stream::{ByteStream, Stream};
+pub use tls::{Tls, TlsError};
+pub use websocket::{Refusal, UpgradeError};

@@ -1,0 +1,227 @@
+//! TLS on a listener: its files, read and checked as a whole, and replaced as a whole.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{InvalidMessage, RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::certificate::ClientCertificate;
+use crate::settings::{SettingsError, TlsSettings, TlsVersion};
+use crate::stream::Stream;
+
+/// A listener's certificate and key, and whom it trusts; replaceable while it serves.
+pub struct Tls {
+    current: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads every file of `settings` and checks that they fit together.
+    ///
+    /// # Errors
+    /// The key, the file and what is wrong with it.
+    pub fn load(settings: &TlsSettings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            current: ArcSwap::from(server_config(settings)?),
+        })
+    }
+
+    /// Reads the files again, or those of other settings, for handshakes that start from here on.
+    /// Connections that are up stay as they are, but cannot resume under the new configuration: a
+    /// client revoked by it has to show its certificate, and fails.
+    ///
+    /// # Errors
+    /// As for [`Tls::load`]; what was loaded before stays in use then.
+    pub fn reload(&self, settings: &TlsSettings) -> Result<(), SettingsError> {
+        self.current.store(server_config(settings)?);
+        Ok(())
+    }
+
+    pub(crate) async fn accept(
+        &self,
+        stream: Stream,
+    ) -> Result<(TlsStream<Stream>, Option<Box<ClientCertificate>>), TlsError> {
+        let stream = TlsAcceptor::from(self.current.load_full())
+            .accept(stream)
+            .await?;
+        let certificates = stream.get_ref().1.peer_certificates();
+        let certificate = certificates
+            .and_then(|chain| chain.first())
+            .map(|certificate| ClientCertificate::read(certificate).ok_or(TlsError::Subject))
+            .transpose()?;
+        Ok((stream, certificate.map(Box::new)))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+fn server_config(settings: &TlsSettings) -> Result<Arc<ServerConfig>, SettingsError> {
+    let certificate = File {
+        key: "tls.certificate",
+        path: &settings.certificate,
+    };
+    let key = File {
+        key: "tls.key",
+        path: &settings.key,
+    };
+    let chain: Vec<CertificateDer<'static>> = certificate.objects("certificate")?;
+    let private = PrivateKeyDer::from_pem_file(key.path)
+        .map_err(|error| key.unreadable(&error, "unencrypted private key"))?;
+
+    let provider = Arc::new(ring::default_provider());
+    let versions: &[_] = match settings.minimum_version {
+        TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        TlsVersion::Tls13 => &[&rustls::version::TLS13],
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| SettingsError::new("tls.minimum_version", error.to_string()))?
+        .with_client_cert_verifier(client_verifier(settings, provider)?);
+    let mut config = builder
+        .with_single_cert(chain, private)
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                key.error(format!("is not the key of {}", certificate.path.display()))
+            }
+            rustls::Error::InvalidCertificate(_) => certificate.error(error.to_string()),
+            error => key.error(error.to_string()),
+        })?;
+    config.alpn_protocols = settings
+        .alpn
+        .iter()
+        .map(|name| name.clone().into_bytes())
+        .collect();
+    // Tickets let clients resume without the server remembering them; one suffices for a client
+    // that holds one connection.
+    config.ticketer = ring::Ticketer::new()
+        .map_err(|error| SettingsError::new("tls", format!("no random numbers: {error}")))?;
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
+
+fn client_verifier(
+    settings: &TlsSettings,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, SettingsError> {
+    let Some(path) = &settings.client_ca else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let authorities = File {
+        key: "tls.client_ca",
+        path,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities.objects("certificate")? {
+        roots
+            .add(certificate)
+            .map_err(|error| authorities.error(error.to_string()))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    if !settings.require_client_certificate {
+        builder = builder.allow_unauthenticated();
+    }
+    let Some(path) = &settings.crl else {
+        return builder
+            .build()
+            .map_err(|error| authorities.error(error.to_string()));
+    };
+    let lists = File {
+        key: "tls.crl",
+        path,
+    };
+    let crls: Vec<CertificateRevocationListDer<'static>> = lists.objects("revocation list")?;
+    // Whether a client's certificate is revoked must be known, from a list that is not expired;
+    // lists for the authorities themselves are not demanded. Mosquitto does the same.
+    builder
+        .with_crls(crls)
+        .only_check_end_entity_revocation()
+        .enforce_revocation_expiration()
+        .build()
+        .map_err(|error| lists.error(error.to_string()))
+}
+
+/// A file that a key names, for errors that say both.
+struct File<'a> {
+    key: &'static str,
+    path: &'a Path,
+}
+
+impl File<'_> {
+    /// Every PEM section of a kind: at least one.
+    fn objects<T: PemObject>(&self, kind: &str) -> Result<Vec<T>, SettingsError> {
+        let objects = T::pem_file_iter(self.path)
+            .and_then(Iterator::collect::<Result<Vec<T>, _>>)
+            .map_err(|error| self.unreadable(&error, kind))?;
+        if objects.is_empty() {
+            return Err(self.unreadable(&pem::Error::NoItemsFound, kind));
+        }
+        Ok(objects)
+    }
+
+    fn unreadable(&self, error: &pem::Error, kind: &str) -> SettingsError {
+        self.error(match error {
+            pem::Error::Io(error) => format!("cannot be read: {error}"),
+            pem::Error::NoItemsFound => format!("holds no {kind} in PEM format"),
+            error => format!("is not PEM: {error}"),
+        })
+    }
+
+    fn error(&self, problem: String) -> SettingsError {
+        SettingsError {
+            key: self.key,
+            file: Some(self.path.to_owned()),
+            problem,
+        }
+    }
+}
+
+/// Why a TLS handshake failed.
+#[derive(Debug)]
+pub enum TlsError {
+    /// The peer sent something that is not TLS at all, such as MQTT or HTTP.
+    NotTls,
+    /// The peer, or we, refused; or the connection failed.
+    Handshake(io::Error),
+    /// The client's certificate is valid but its subject cannot be read.
+    Subject,
+}
+
+impl From<io::Error> for TlsError {
+    fn from(error: io::Error) -> Self {
+        let tls = error
+            .get_ref()
+            .and_then(|error| error.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Self::NotTls,
+            _ => Self::Handshake(error),
+        }
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotTls => f.write_str("TLS: the client does not speak TLS"),
+            Self::Handshake(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("TLS: the client closed the connection during the handshake")
+            }
+            Self::Handshake(error) => write!(f, "TLS: {error}"),
+            Self::Subject => f.write_str("TLS: the client certificate's subject is malformed"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {}
