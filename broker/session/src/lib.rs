@@ -1,1 +1,35 @@
-//! One end of an MQTT connection as a state machine
+//! One end of an MQTT connection as a state machine.
+//!
+//! A session takes decoded packets and the time and gives back bytes to send and at most one
+//! [`Request`] to the world per packet; it owns no socket, clock, task or queue. The driver
+//! (`dunlin-connection`) carries the request out and answers it:
+//!
+//! ```text
+//!               packet                     Request::Publish, Subscribe, ...
+//!   decode ───────────────▶ Session::receive ───────────────▶ driver ──▶ router
+//!                                  │ acknowledgements               │
+//!                                  ▼                                │
+//!   socket ◀────────────────── out: Vec<u8> ◀── acknowledge, subscribed, deliver
+//! ```
+//!
+//! [`Handshake`] is a session before its CONNACK. What must outlive the connection is
+//! [`SessionState`], handed over as a value. [`client::Client`] is the other end.
+//!
+//! Start reading at [`Session::receive`], then `outbound.rs` and `inbound.rs`: the two halves of
+//! every QoS flow, the same for both roles.
+#![forbid(unsafe_code)]
+
+mod alias;
+mod failure;
+mod handshake;
+mod inbound;
+mod message;
+mod outbound;
+mod server;
+
+pub use failure::Failure;
+pub use handshake::{Accepted, Handshake, Negotiated, Terms, Will};
+pub use inbound::{Acknowledgement, Inbound, Received, Ticket};
+pub use message::{Delivery, Identifiers, Message, MessageParts};
+pub use outbound::{Outbound, Sent};
+pub use server::{Farewell, Incoming, Request, ResolvedTopic, Session, SessionState};

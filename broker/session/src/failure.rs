@@ -1,0 +1,61 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use dunlin_codec::{DecodeError, ReasonCode};
+
+/// Why a connection cannot go on.
+///
+/// The reason code says whose fault it is: [`Failure::peers_fault`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// For the DISCONNECT or CONNACK.
+    pub reason: ReasonCode,
+    /// What happened, for the log and the Reason String.
+    pub what: Cow<'static, str>,
+}
+
+impl Failure {
+    /// A failure with this reason code.
+    pub fn new(reason: ReasonCode, what: impl Into<Cow<'static, str>>) -> Self {
+        Failure {
+            reason,
+            what: what.into(),
+        }
+    }
+
+    /// The peer sent what the standard forbids in this state (0x82).
+    pub fn protocol(what: &'static str) -> Self {
+        Failure::new(ReasonCode::ProtocolError, what)
+    }
+
+    /// Whether the peer broke the protocol.
+    pub fn peers_fault(&self) -> bool {
+        matches!(
+            self.reason,
+            ReasonCode::MalformedPacket
+                | ReasonCode::ProtocolError
+                | ReasonCode::TopicNameInvalid
+                | ReasonCode::TopicFilterInvalid
+                | ReasonCode::TopicAliasInvalid
+                | ReasonCode::ReceiveMaximumExceeded
+                | ReasonCode::PacketTooLarge
+                | ReasonCode::QosNotSupported
+                | ReasonCode::RetainNotSupported
+                | ReasonCode::UnsupportedProtocolVersion
+        )
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Failure::new(error.reason, error.what)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (0x{:02x})", self.what, self.reason as u8)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,416 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunlin_codec::{
+    Auth, Connack, Connect, Packet, Properties, PropertiesBuf, Property, Qos, ReasonCode, Version,
+    encode,
+};
+use dunlin_time::{Now, Wall};
+use dunlin_topic::TopicName;
+
+use crate::alias::OutgoingAliases;
+use crate::{Failure, Inbound, Message, MessageParts, Session, SessionState};
+
+/// What a server offers on a listener: announced in CONNACK, enforced by the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Unacknowledged QoS 1 and 2 PUBLISH packets that a client may have open (v3 too).
+    pub receive_maximum: u16,
+    /// Unacknowledged messages sent to a client at once, if its own Receive Maximum is not lower.
+    pub maximum_inflight: u16,
+    /// Bytes of the largest packet taken, with its fixed header.
+    pub maximum_packet_size: u32,
+    /// Aliases that a client may use.
+    pub topic_alias_maximum: u16,
+    /// The highest QoS that a client may publish or subscribe with.
+    pub maximum_qos: Qos,
+    /// Whether RETAIN may be set.
+    pub retain_available: bool,
+    /// Seconds; a longer interval, or none, is replaced by this. 0 leaves it to the client.
+    pub maximum_keep_alive: u16,
+    /// Seconds; `u32::MAX` lets a session last for ever.
+    pub maximum_session_expiry: u32,
+    /// Levels of the deepest topic name or filter.
+    pub maximum_topic_levels: usize,
+    /// Whether a client without an id gets one of ours.
+    pub assign_client_ids: bool,
+    /// Stands before every topic that a client names, and is taken off what it receives.
+    pub mount_point: Box<str>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Terms {
+            receive_maximum: 1024,
+            maximum_inflight: 1024,
+            maximum_packet_size: 1024 * 1024,
+            topic_alias_maximum: 32,
+            maximum_qos: Qos::ExactlyOnce,
+            retain_available: true,
+            maximum_keep_alive: 0,
+            maximum_session_expiry: u32::MAX,
+            maximum_topic_levels: 128,
+            assign_client_ids: true,
+            mount_point: "".into(),
+        }
+    }
+}
+
+/// A session before its CONNECT.
+///
+/// ```text
+///  Handshake ──CONNECT──▶ Negotiated ──┬─────────────▶ accept ─▶ Session
+///                            ▲         │ challenge
+///                            └── AUTH ─┘
+/// ```
+#[derive(Debug)]
+pub struct Handshake {
+    terms: Arc<Terms>,
+}
+
+/// A CONNECT that is well-formed and within the terms; authentication is still to come.
+#[derive(Debug)]
+pub struct Negotiated {
+    /// The client's protocol version.
+    pub version: Version,
+    /// Empty until [`Negotiated::assign_client_id`], if the client sent none.
+    pub client_id: Box<str>,
+    /// Whether an earlier session of this client ends now.
+    pub clean_start: bool,
+    /// Seconds that the session outlives the connection; `u32::MAX` is for ever.
+    pub session_expiry: u32,
+    /// Seconds; 0 is none.
+    pub keep_alive: u16,
+    /// To be published when the connection ends without DISCONNECT.
+    pub will: Option<Will>,
+    /// Of enhanced authentication (section 4.12).
+    pub authentication_method: Option<Box<str>>,
+    client_id_assigned: bool,
+    requested_keep_alive: u16,
+    requested_session_expiry: u32,
+    receive_maximum: u16,
+    maximum_packet_size: u32,
+    topic_alias_maximum: u16,
+    terms: Arc<Terms>,
+}
+
+/// What is told to a client that is let in.
+#[derive(Debug, Default)]
+pub struct Accepted {
+    /// What an earlier connection of the session left; `Some` sets Session Present.
+    pub state: Option<SessionState>,
+    /// The last step of enhanced authentication.
+    pub authentication_data: Option<Vec<u8>>,
+}
+
+/// A will message waiting for its connection to end badly (section 3.1.2.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Will {
+    /// From the end of the connection.
+    pub delay: Duration,
+    /// Seconds from publication to expiry.
+    pub expiry: Option<u32>,
+    /// The message's QoS.
+    pub qos: Qos,
+    /// The message's RETAIN flag.
+    pub retain: bool,
+    /// A valid topic name.
+    pub topic: Box<str>,
+    /// Encoded properties that pass through.
+    pub forwarded: Box<[u8]>,
+    /// The application's bytes.
+    pub payload: Box<[u8]>,
+}
+
+impl Will {
+    /// The message, published now by session `publisher` on `topic`.
+    pub fn message(&self, publisher: u64, topic: &str, wall: Wall) -> Message {
+        let parts = MessageParts {
+            publisher,
+            qos: self.qos,
+            retain: self.retain,
+            expires: self
+                .expiry
+                .map(|seconds| wall + Duration::from_secs(seconds.into())),
+            topic,
+            forwarded: &self.forwarded,
+            payload: &self.payload,
+        };
+        Message::new(parts, &mut Vec::new())
+    }
+}
+
+impl Handshake {
+    /// Waits for a CONNECT under these terms.
+    pub fn new(terms: Arc<Terms>) -> Self {
+        Handshake { terms }
+    }
+
+    /// The first packet.
+    ///
+    /// # Errors
+    /// It is no CONNECT, or asks for what the terms exclude; refuse with [`Handshake::refuse`].
+    pub fn connect(self, packet: &Packet<'_>) -> Result<Negotiated, Failure> {
+        let Packet::Connect(connect) = packet else {
+            return Err(Failure::protocol(
+                "the first packet is not CONNECT [MQTT-3.1.0-1]",
+            ));
+        };
+        let terms = self.terms;
+        check_client_id(connect, &terms)?;
+        let will = will(connect, &terms)?;
+        let properties = connect.properties;
+        let method = properties.authentication_method();
+        let requested_session_expiry = connect.session_expiry_interval();
+        Ok(Negotiated {
+            version: connect.version,
+            client_id: connect.client_id.into(),
+            clean_start: connect.clean_start,
+            session_expiry: requested_session_expiry.min(terms.maximum_session_expiry),
+            keep_alive: keep_alive(connect, &terms),
+            will,
+            authentication_method: method.map(Into::into),
+            client_id_assigned: false,
+            requested_keep_alive: connect.keep_alive,
+            requested_session_expiry,
+            receive_maximum: properties.receive_maximum().map_or(u16::MAX, |n| n.get()),
+            maximum_packet_size: properties
+                .maximum_packet_size()
+                .map_or(u32::MAX, |n| n.get()),
+            topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
+            terms,
+        })
+    }
+
+    /// The CONNACK that turns a client away; nothing, if its version is unknown to us and it would
+    /// not understand one.
+    pub fn refuse(version: Version, failure: &Failure, out: &mut Vec<u8>) {
+        let mut properties = PropertiesBuf::new();
+        if version.has_properties() && failure.reason != ReasonCode::UnsupportedProtocolVersion {
+            add(&mut properties, Property::ReasonString(&failure.what));
+        }
+        let connack = Connack {
+            session_present: false,
+            reason: failure.reason,
+            properties: properties.as_properties(),
+        };
+        write(&Packet::Connack(connack), version, out);
+    }
+}
+
+impl Negotiated {
+    /// The terms in force.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Names a client that sent no client id [MQTT-3.1.3-6].
+    pub fn assign_client_id(&mut self, client_id: &str) {
+        self.client_id = client_id.into();
+        self.client_id_assigned = true;
+    }
+
+    /// Asks the client for the next step of enhanced authentication.
+    pub fn challenge(&self, data: &[u8], out: &mut Vec<u8>) {
+        challenge(
+            self.authentication_method.as_deref(),
+            ReasonCode::ContinueAuthentication,
+            data,
+            out,
+        );
+    }
+
+    /// The client's answer to a challenge.
+    ///
+    /// # Errors
+    /// Anything but an AUTH that continues with the same method.
+    pub fn response<'p>(&self, packet: &Packet<'p>) -> Result<&'p [u8], Failure> {
+        match packet {
+            Packet::Auth(auth)
+                if auth.reason == ReasonCode::ContinueAuthentication
+                    && auth.properties.authentication_method()
+                        == self.authentication_method.as_deref() =>
+            {
+                Ok(auth.properties.authentication_data().unwrap_or_default())
+            }
+            Packet::Disconnect(_) => Err(Failure::new(
+                ReasonCode::Success,
+                "the client gave up during authentication",
+            )),
+            _ => Err(Failure::protocol(
+                "anything but AUTH and DISCONNECT during authentication [MQTT-3.1.2-30]",
+            )),
+        }
+    }
+
+    /// Lets the client in: CONNACK, and the session.
+    pub fn accept(self, now: Now, accepted: Accepted, out: &mut Vec<u8>) -> Session {
+        let session_present = accepted.state.is_some();
+        let mut properties = PropertiesBuf::new();
+        if self.version.has_properties() {
+            self.announce(&mut properties);
+            if let Some(method) = &self.authentication_method {
+                add(&mut properties, Property::AuthenticationMethod(method));
+            }
+            if let Some(data) = &accepted.authentication_data {
+                add(&mut properties, Property::AuthenticationData(data));
+            }
+        }
+        let connack = Connack {
+            session_present,
+            reason: ReasonCode::Success,
+            properties: properties.as_properties(),
+        };
+        write(&Packet::Connack(connack), self.version, out);
+        self.session(now, accepted.state.unwrap_or_default())
+    }
+
+    fn session(self, now: Now, state: SessionState) -> Session {
+        let mut outbound = state.outbound;
+        outbound.connect(self.receive_maximum.min(self.terms.maximum_inflight));
+        Session {
+            version: self.version,
+            terms: self.terms,
+            outbound,
+            inbound: Inbound::resume(state.received),
+            incoming_aliases: None,
+            outgoing_aliases: OutgoingAliases::new(self.topic_alias_maximum),
+            maximum_packet_size: self.maximum_packet_size,
+            keep_alive: self.keep_alive,
+            last_packet: now.monotonic,
+            session_expiry: self.session_expiry,
+            authentication_method: self.authentication_method,
+            reauthenticating: false,
+        }
+    }
+
+    /// What differs from the defaults of section 3.2.2.3, or from what the client asked for.
+    fn announce(&self, properties: &mut PropertiesBuf) {
+        let terms = &self.terms;
+        if self.session_expiry != self.requested_session_expiry {
+            add(
+                properties,
+                Property::SessionExpiryInterval(self.session_expiry),
+            );
+        }
+        if let Some(maximum) = std::num::NonZeroU16::new(terms.receive_maximum) {
+            add(properties, Property::ReceiveMaximum(maximum));
+        }
+        if terms.maximum_qos != Qos::ExactlyOnce {
+            add(properties, Property::MaximumQos(terms.maximum_qos));
+        }
+        if !terms.retain_available {
+            add(properties, Property::RetainAvailable(false));
+        }
+        if let Some(maximum) = std::num::NonZeroU32::new(terms.maximum_packet_size) {
+            add(properties, Property::MaximumPacketSize(maximum));
+        }
+        if self.client_id_assigned {
+            add(
+                properties,
+                Property::AssignedClientIdentifier(&self.client_id),
+            );
+        }
+        if terms.topic_alias_maximum > 0 {
+            add(
+                properties,
+                Property::TopicAliasMaximum(terms.topic_alias_maximum),
+            );
+        }
+        if self.keep_alive != self.requested_keep_alive {
+            add(properties, Property::ServerKeepAlive(self.keep_alive));
+        }
+    }
+}
+
+/// Writes an AUTH packet.
+pub(crate) fn challenge(method: Option<&str>, reason: ReasonCode, data: &[u8], out: &mut Vec<u8>) {
+    let mut properties = PropertiesBuf::new();
+    if let Some(method) = method {
+        add(&mut properties, Property::AuthenticationMethod(method));
+    }
+    if !data.is_empty() {
+        add(&mut properties, Property::AuthenticationData(data));
+    }
+    let auth = Auth {
+        reason,
+        properties: properties.as_properties(),
+    };
+    write(&Packet::Auth(auth), Version::Mqtt5, out);
+}
+
+/// Adds a property of ours; their values are within the standard's bounds.
+pub(crate) fn add(properties: &mut PropertiesBuf, property: Property<'_>) {
+    let added = properties.push(property);
+    debug_assert!(added.is_ok(), "{added:?}");
+}
+
+/// Encodes a packet of ours; their parts are bounded far below what encoding refuses.
+pub(crate) fn write(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) {
+    let written = encode(packet, version, out);
+    debug_assert!(written.is_ok(), "{written:?}");
+}
+
+fn check_client_id(connect: &Connect<'_>, terms: &Terms) -> Result<(), Failure> {
+    if !connect.client_id.is_empty() {
+        return Ok(());
+    }
+    let may_be_empty = match connect.version {
+        Version::Mqtt31 => false,
+        Version::Mqtt311 => connect.clean_start,
+        Version::Mqtt5 => true,
+    };
+    if may_be_empty && terms.assign_client_ids {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ReasonCode::ClientIdentifierNotValid,
+        "a client id is needed here [MQTT-3.1.3-8]",
+    ))
+}
+
+fn keep_alive(connect: &Connect<'_>, terms: &Terms) -> u16 {
+    let maximum = terms.maximum_keep_alive;
+    if maximum > 0 && (connect.keep_alive == 0 || connect.keep_alive > maximum) {
+        // Only version 5 can tell the client so; others keep what they asked for.
+        if connect.version.has_properties() {
+            return maximum;
+        }
+    }
+    connect.keep_alive
+}
+
+fn will(connect: &Connect<'_>, terms: &Terms) -> Result<Option<Will>, Failure> {
+    let Some(will) = &connect.will else {
+        return Ok(None);
+    };
+    if will.qos > terms.maximum_qos {
+        return Err(Failure::new(
+            ReasonCode::QosNotSupported,
+            "the will's QoS is above Maximum QoS [MQTT-3.2.2-12]",
+        ));
+    }
+    if will.retain && !terms.retain_available {
+        return Err(Failure::new(
+            ReasonCode::RetainNotSupported,
+            "the will is retained, which is not available here [MQTT-3.2.2-13]",
+        ));
+    }
+    TopicName::new_bounded(will.topic, terms.maximum_topic_levels)
+        .map_err(|error| Failure::new(ReasonCode::TopicNameInvalid, format!("will: {error}")))?;
+    Ok(Some(Will {
+        delay: Duration::from_secs(will.properties.will_delay_interval().unwrap_or(0).into()),
+        expiry: will.properties.message_expiry_interval(),
+        qos: will.qos,
+        retain: will.retain,
+        topic: will.topic.into(),
+        forwarded: forwarded(will.properties),
+        payload: will.payload.into(),
+    }))
+}
+
+fn forwarded(properties: Properties<'_>) -> Box<[u8]> {
+    let mut forwarded = Vec::new();
+    properties.copy_forwarded(&mut forwarded);
+    forwarded.into()
+}

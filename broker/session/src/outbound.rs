@@ -1,0 +1,487 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use dunlin_codec::{AckKind, PacketId, PublishParts, Qos, ReasonCode, Version, encode_ack};
+use dunlin_time::Wall;
+
+use crate::alias::OutgoingAliases;
+use crate::{Delivery, Failure};
+
+/// The sending half of QoS 1 and 2: packet ids, the peer's window, retransmission.
+///
+/// ```text
+///  QoS 1   PUBLISH ─▶ AwaitPuback ──PUBACK──▶ gone
+///  QoS 2   PUBLISH ─▶ AwaitPubrec ──PUBREC──▶ PUBREL ─▶ AwaitPubcomp ──PUBCOMP──▶ gone
+///                          └─ PUBREC with an error ▶ gone
+/// ```
+///
+/// Entries stand in the order in which they were first sent; the first `sent` of them were sent on
+/// this connection, the others wait to be sent again [MQTT-4.4.0-1]. Never more than `window` are
+/// sent and unfinished [MQTT-3.3.4-9].
+#[derive(Debug, Default)]
+pub struct Outbound {
+    inflight: VecDeque<Inflight>,
+    /// Entries sent on this connection: the front of `inflight`.
+    sent: usize,
+    window: u16,
+    /// Packet ids given out so far; the next id follows from it.
+    sequence: u64,
+}
+
+#[derive(Debug)]
+struct Inflight {
+    sequence: u64,
+    /// What to send again; `None` once PUBREC came, when only PUBREL is.
+    delivery: Option<Delivery>,
+}
+
+/// How a delivery went.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the output.
+    Yes,
+    /// Its expiry passed; it is dropped [MQTT-3.3.2-5].
+    Expired,
+    /// It exceeds the peer's Maximum Packet Size; it is dropped [MQTT-3.1.2-25].
+    TooLarge,
+}
+
+/// What the peer of an [`Outbound`] can take.
+#[derive(Debug)]
+pub struct Channel<'a> {
+    pub version: Version,
+    pub maximum_packet_size: u32,
+    pub aliases: Option<&'a mut OutgoingAliases>,
+    pub wall: Wall,
+    /// Bytes of the listener's mount point, which the client does not see.
+    pub mount_point: usize,
+}
+
+impl Outbound {
+    /// Begins a connection: everything unfinished will be sent again by
+    /// [`Outbound::resend`], and never more than `window` at once.
+    pub fn connect(&mut self, window: u16) {
+        self.window = window;
+        self.sent = 0;
+    }
+
+    /// Whether a new delivery of QoS 1 or 2 may be sent now.
+    pub fn has_room(&self) -> bool {
+        self.sent == self.inflight.len() && self.sent < self.window.into()
+    }
+
+    /// Messages sent and not finished, on this connection or an earlier one.
+    pub fn unfinished(&self) -> usize {
+        self.inflight.len()
+    }
+
+    /// Sends again what an earlier connection left, as far as the window allows. Expiry does not
+    /// apply: the peer may have seen it.
+    pub fn resend(&mut self, mut channel: Channel<'_>, out: &mut Vec<u8>) {
+        while self.sent < self.inflight.len() && self.sent < self.window.into() {
+            let Inflight { sequence, delivery } = &self.inflight[self.sent];
+            let packet_id = packet_id(*sequence);
+            match delivery {
+                Some(delivery) => write(delivery, Some(packet_id), true, &mut channel, out),
+                None => encode_ack(
+                    AckKind::Pubrel,
+                    packet_id,
+                    ReasonCode::Success,
+                    channel.version,
+                    out,
+                ),
+            }
+            self.sent += 1;
+        }
+    }
+
+    /// Sends a delivery; one of QoS 1 or 2 only while [`Outbound::has_room`].
+    pub fn send(
+        &mut self,
+        delivery: Delivery,
+        mut channel: Channel<'_>,
+        out: &mut Vec<u8>,
+    ) -> Sent {
+        if delivery
+            .message
+            .expires()
+            .is_some_and(|at| at <= channel.wall)
+        {
+            return Sent::Expired;
+        }
+        if encoded_len(&delivery, &channel) > channel.maximum_packet_size as usize {
+            return Sent::TooLarge;
+        }
+        if delivery.qos == Qos::AtMostOnce {
+            write(&delivery, None, false, &mut channel, out);
+            return Sent::Yes;
+        }
+        let sequence = self.next_sequence();
+        write(
+            &delivery,
+            Some(packet_id(sequence)),
+            false,
+            &mut channel,
+            out,
+        );
+        self.sent += 1;
+        self.inflight.push_back(Inflight {
+            sequence,
+            delivery: Some(delivery),
+        });
+        Sent::Yes
+    }
+
+    /// PUBACK. Gives back what it finishes; `None` for an id that is not in use, which a peer may
+    /// send after a reconnect.
+    ///
+    /// # Errors
+    /// The id belongs to a QoS 2 message.
+    pub fn puback(&mut self, packet_id: PacketId) -> Result<Option<Delivery>, Failure> {
+        let Some(at) = self.find(packet_id) else {
+            return Ok(None);
+        };
+        match &self.inflight[at].delivery {
+            Some(delivery) if delivery.qos == Qos::AtLeastOnce => Ok(self.finish(at)),
+            _ => Err(Failure::protocol(
+                "PUBACK for a QoS 2 message [MQTT-4.3.2-3]",
+            )),
+        }
+    }
+
+    /// PUBREC: answers PUBREL, or ends the flow if the peer refused the message. Gives back the
+    /// message that the peer now owns or refused.
+    ///
+    /// # Errors
+    /// The id belongs to a QoS 1 message.
+    pub fn pubrec(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        version: Version,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Delivery>, Failure> {
+        let Some(at) = self.find(packet_id) else {
+            let unknown = ReasonCode::PacketIdentifierNotFound;
+            encode_ack(AckKind::Pubrel, packet_id, unknown, version, out);
+            return Ok(None);
+        };
+        let entry = &mut self.inflight[at];
+        if matches!(&entry.delivery, Some(delivery) if delivery.qos != Qos::ExactlyOnce) {
+            return Err(Failure::protocol(
+                "PUBREC for a QoS 1 message [MQTT-4.3.3-4]",
+            ));
+        }
+        if reason.is_error() {
+            return Ok(self.finish(at));
+        }
+        encode_ack(
+            AckKind::Pubrel,
+            packet_id,
+            ReasonCode::Success,
+            version,
+            out,
+        );
+        Ok(entry.delivery.take())
+    }
+
+    /// PUBCOMP: the id is free again. One for an id not in use is ignored.
+    ///
+    /// # Errors
+    /// No PUBREC came for this message.
+    pub fn pubcomp(&mut self, packet_id: PacketId) -> Result<(), Failure> {
+        let Some(at) = self.find(packet_id) else {
+            return Ok(());
+        };
+        if self.inflight[at].delivery.is_some() {
+            return Err(Failure::protocol("PUBCOMP before PUBREC [MQTT-4.3.3-4]"));
+        }
+        self.finish(at);
+        Ok(())
+    }
+
+    /// Takes out the messages that no PUBACK came for and that came by a shared subscription: the
+    /// session ends and another member gets them. QoS 2 messages stay [MQTT-4.8.2-5].
+    pub fn take_shared(&mut self) -> Vec<Delivery> {
+        let moves = |entry: &Inflight| {
+            matches!(&entry.delivery, Some(delivery)
+                if delivery.shared.is_some() && delivery.qos == Qos::AtLeastOnce)
+        };
+        let (moved, kept) = std::mem::take(&mut self.inflight)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(moves);
+        self.inflight = kept;
+        self.sent = self.sent.min(self.inflight.len());
+        moved
+            .into_iter()
+            .filter_map(|entry| entry.delivery)
+            .collect()
+    }
+
+    fn finish(&mut self, at: usize) -> Option<Delivery> {
+        let entry = self.inflight.remove(at)?;
+        if at < self.sent {
+            self.sent -= 1;
+        }
+        if self.inflight.is_empty() && self.inflight.capacity() > 64 {
+            self.inflight = VecDeque::new();
+        }
+        entry.delivery
+    }
+
+    /// Where the entry with this id is. Entries are sorted by sequence and an id is given out only
+    /// when free, so of the sequences that map to an id at most one is in flight.
+    fn find(&self, id: PacketId) -> Option<usize> {
+        if self.inflight.front().map(|entry| packet_id(entry.sequence)) == Some(id) {
+            return Some(0);
+        }
+        let (first, last) = (self.inflight.front()?.sequence, self.sequence);
+        let behind = (last + IDS - u64::from(id.get())) % IDS;
+        let mut sequence = last.checked_sub(behind)?;
+        while sequence >= first {
+            let at = self
+                .inflight
+                .binary_search_by_key(&sequence, |entry| entry.sequence);
+            if let Ok(at) = at {
+                return Some(at);
+            }
+            sequence = sequence.checked_sub(IDS)?;
+        }
+        None
+    }
+
+    /// The next sequence number whose packet id is free. There is one: the window is smaller than
+    /// the number of ids.
+    fn next_sequence(&mut self) -> u64 {
+        loop {
+            self.sequence += 1;
+            let oldest = self
+                .inflight
+                .front()
+                .map_or(self.sequence, |entry| entry.sequence);
+            let wrapped = self.sequence - oldest >= IDS;
+            if !wrapped || self.find_other(self.sequence).is_none() {
+                return self.sequence;
+            }
+        }
+    }
+
+    fn find_other(&self, sequence: u64) -> Option<usize> {
+        self.inflight
+            .iter()
+            .position(|entry| packet_id(entry.sequence) == packet_id(sequence))
+    }
+}
+
+/// Packet ids that exist: 1 to 65,535.
+const IDS: u64 = 65_535;
+
+fn packet_id(sequence: u64) -> PacketId {
+    // (n - 1) % 65,535 + 1 is in 1..=65,535; sequences begin at 1.
+    PacketId::new(((sequence - 1) % IDS + 1) as u16).unwrap_or(PacketId::MAX)
+}
+
+fn encoded_len(delivery: &Delivery, channel: &Channel<'_>) -> usize {
+    let topic = delivery.message.topic_bytes().len();
+    let message = topic + delivery.message.forwarded().len() + delivery.message.payload().len();
+    // Fixed header, packet id, property length, expiry, alias and identifiers at their longest.
+    let generous = message + 32 + delivery.identifiers.with_slice(|ids| 5 * ids.len());
+    if generous <= channel.maximum_packet_size as usize {
+        return generous;
+    }
+    parts(delivery, None, false, channel, |parts| {
+        parts.encoded_len(channel.version)
+    })
+}
+
+fn parts<R>(
+    delivery: &Delivery,
+    packet_id: Option<PacketId>,
+    dup: bool,
+    channel: &Channel<'_>,
+    with: impl FnOnce(PublishParts<'_>) -> R,
+) -> R {
+    delivery.identifiers.with_slice(|subscription_identifiers| {
+        with(PublishParts {
+            dup,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            topic: topic(delivery, channel),
+            packet_id: packet_id
+                .or(Some(PacketId::MIN).filter(|_| delivery.qos != Qos::AtMostOnce)),
+            forwarded: delivery.message.forwarded(),
+            message_expiry_interval: delivery
+                .message
+                .expires()
+                .map(|at| seconds_left(at - channel.wall)),
+            topic_alias: None,
+            subscription_identifiers,
+            payload: delivery.message.payload(),
+        })
+    })
+}
+
+/// The topic as the client knows it. A client below a mount point gets only topics that begin with
+/// it; should one not, it goes out whole.
+fn topic<'d>(delivery: &'d Delivery, channel: &Channel<'_>) -> &'d str {
+    let topic = delivery.message.topic();
+    topic.get(channel.mount_point..).unwrap_or(topic)
+}
+
+fn write(
+    delivery: &Delivery,
+    packet_id: Option<PacketId>,
+    dup: bool,
+    channel: &mut Channel<'_>,
+    out: &mut Vec<u8>,
+) {
+    let version = channel.version;
+    let alias = channel
+        .aliases
+        .as_mut()
+        .and_then(|aliases| aliases.for_topic(delivery.message.topic_bytes()));
+    parts(delivery, packet_id, dup, channel, |mut parts| {
+        if let Some(alias) = alias {
+            parts.topic_alias = Some(alias.alias);
+            if alias.known {
+                parts.topic = "";
+            }
+        }
+        let written = parts.encode(version, out);
+        debug_assert!(written.is_ok(), "{written:?}");
+    });
+}
+
+/// Expiry goes out in whole seconds, rounded up so that it never becomes zero early.
+fn seconds_left(left: Duration) -> u32 {
+    u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use super::*;
+    use crate::{Identifiers, Message, MessageParts};
+
+    fn delivery(qos: Qos, payload: &[u8]) -> Delivery {
+        let parts = MessageParts {
+            publisher: 0,
+            qos,
+            retain: false,
+            expires: None,
+            topic: "t",
+            forwarded: &[],
+            payload,
+        };
+        Delivery {
+            message: Message::new(parts, &mut Vec::new()),
+            identifiers: Identifiers::None,
+            shared: None,
+            qos,
+            retain: false,
+            unchecked: false,
+        }
+    }
+
+    fn channel() -> Channel<'static> {
+        Channel {
+            version: Version::Mqtt311,
+            maximum_packet_size: 100,
+            aliases: None,
+            wall: Wall(0),
+            mount_point: 0,
+        }
+    }
+
+    fn id(n: u16) -> PacketId {
+        NonZeroU16::new(n).unwrap()
+    }
+
+    fn connected(window: u16) -> Outbound {
+        let mut outbound = Outbound::default();
+        outbound.connect(window);
+        outbound
+    }
+
+    #[test]
+    fn mqtt_3_3_4_9_the_window_bounds_what_is_unfinished() {
+        let mut outbound = connected(2);
+        let mut out = Vec::new();
+        for _ in 0..2 {
+            assert!(outbound.has_room());
+            outbound.send(delivery(Qos::AtLeastOnce, b""), channel(), &mut out);
+        }
+        assert!(!outbound.has_room());
+        assert!(outbound.puback(id(2)).unwrap().is_some());
+        assert!(outbound.has_room());
+    }
+
+    #[test]
+    fn mqtt_4_4_0_1_unfinished_messages_are_sent_again_in_order() {
+        let mut outbound = connected(10);
+        let mut out = Vec::new();
+        outbound.send(delivery(Qos::AtLeastOnce, b"1"), channel(), &mut out);
+        outbound.send(delivery(Qos::ExactlyOnce, b"2"), channel(), &mut out);
+        outbound
+            .pubrec(id(2), ReasonCode::Success, Version::Mqtt311, &mut out)
+            .unwrap();
+        out.clear();
+        outbound.connect(1);
+        outbound.resend(channel(), &mut out);
+        assert_eq!(out, [0x3a, 6, 0, 1, b't', 0, 1, b'1']);
+        assert!(!outbound.has_room());
+        out.clear();
+        outbound.puback(id(1)).unwrap();
+        outbound.resend(channel(), &mut out);
+        assert_eq!(out, [0x62, 2, 0, 2]);
+        outbound.pubcomp(id(2)).unwrap();
+        assert!(outbound.has_room());
+    }
+
+    #[test]
+    fn mqtt_2_2_1_4_an_id_in_use_is_not_given_out_again() {
+        let mut outbound = connected(10);
+        let mut out = Vec::new();
+        outbound.send(delivery(Qos::AtLeastOnce, b"held"), channel(), &mut out);
+        for n in 2..=65_535 {
+            outbound.send(delivery(Qos::AtLeastOnce, b""), channel(), &mut out);
+            assert!(outbound.puback(id(n)).unwrap().is_some(), "{n}");
+        }
+        outbound.send(delivery(Qos::AtLeastOnce, b"next"), channel(), &mut out);
+        assert!(outbound.puback(id(2)).unwrap().is_some());
+        assert_eq!(
+            outbound.puback(id(1)).unwrap().unwrap().message.payload(),
+            b"held"
+        );
+    }
+
+    #[test]
+    fn mqtt_3_1_2_25_a_message_too_large_for_the_peer_is_dropped() {
+        let mut outbound = connected(10);
+        let sent = outbound.send(
+            delivery(Qos::AtLeastOnce, &[0; 100]),
+            channel(),
+            &mut Vec::new(),
+        );
+        assert_eq!(sent, Sent::TooLarge);
+        assert_eq!(outbound.unfinished(), 0);
+    }
+
+    #[test]
+    fn acknowledgements_of_the_wrong_kind_are_refused() {
+        let mut outbound = connected(10);
+        let mut out = Vec::new();
+        outbound.send(delivery(Qos::AtLeastOnce, b""), channel(), &mut out);
+        outbound.send(delivery(Qos::ExactlyOnce, b""), channel(), &mut out);
+        let version = Version::Mqtt5;
+        assert!(
+            outbound
+                .pubrec(id(1), ReasonCode::Success, version, &mut out)
+                .is_err()
+        );
+        assert!(outbound.puback(id(2)).is_err());
+        assert!(outbound.pubcomp(id(2)).is_err());
+        assert!(outbound.puback(id(9)).unwrap().is_none());
+    }
+}

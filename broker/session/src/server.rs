@@ -1,0 +1,458 @@
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunlin_codec::{
+    AckKind, Auth, Disconnect, Packet, PacketId, Properties, PropertiesBuf, Property, Publish, Qos,
+    ReasonCode, ReasonCodesBuf, Suback, Subscribe, Unsubscribe, Version,
+};
+use dunlin_time::{Monotonic, Now, Wall};
+use dunlin_topic::TopicName;
+
+use crate::alias::{IncomingAliases, OutgoingAliases};
+use crate::handshake::{add, challenge, write};
+use crate::inbound::Received;
+use crate::outbound::Channel;
+use crate::{Acknowledgement, Delivery, Failure, Inbound, Outbound, Sent, Terms, Ticket};
+
+/// The server's end of a connection, from CONNACK to its close.
+///
+/// Every packet goes to [`Session::receive`]. After an `Err` the connection is over: say so with
+/// [`Session::disconnect`] and close.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) version: Version,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) outbound: Outbound,
+    pub(crate) inbound: Inbound,
+    pub(crate) incoming_aliases: Option<Box<IncomingAliases>>,
+    pub(crate) outgoing_aliases: Option<Box<OutgoingAliases>>,
+    pub(crate) maximum_packet_size: u32,
+    pub(crate) keep_alive: u16,
+    pub(crate) last_packet: Monotonic,
+    pub(crate) session_expiry: u32,
+    pub(crate) authentication_method: Option<Box<str>>,
+    pub(crate) reauthenticating: bool,
+}
+
+/// What of a session outlives its connection.
+#[derive(Debug, Default)]
+pub struct SessionState {
+    /// Messages sent and not acknowledged.
+    pub outbound: Outbound,
+    /// QoS 2 packet ids received and not released.
+    pub received: VecDeque<PacketId>,
+}
+
+/// What a packet asks of the world beyond this session.
+#[derive(Debug)]
+pub enum Request<'p> {
+    /// Nothing: the session has answered.
+    Nothing,
+    /// Deliver it; answer with [`Session::acknowledge`] or [`Session::postpone`].
+    Publish(Incoming<'p>),
+    /// The client took or refused this message; its queue may forget it.
+    Finished(Delivery),
+    /// Answer with [`Session::subscribed`].
+    Subscribe(Subscribe<'p>),
+    /// Answer with [`Session::unsubscribed`].
+    Unsubscribe(Unsubscribe<'p>),
+    /// Answer with [`Session::reauthenticated`] or [`Session::challenge`].
+    Reauthenticate(&'p [u8]),
+    /// The client leaves.
+    Disconnect(Farewell),
+}
+
+/// A PUBLISH to be delivered.
+#[derive(Debug)]
+pub struct Incoming<'p> {
+    /// Its topic, with an alias resolved.
+    pub topic: ResolvedTopic<'p>,
+    /// The packet; its own `topic` may be empty.
+    pub publish: Publish<'p>,
+    /// Present for QoS 1 and 2.
+    pub acknowledgement: Option<Acknowledgement>,
+}
+
+/// A valid topic name, from the packet or from an alias.
+#[derive(Clone, Debug)]
+pub enum ResolvedTopic<'p> {
+    /// Named by the packet.
+    Packet(TopicName<'p>),
+    /// Named by an earlier packet.
+    Alias(Arc<str>),
+}
+
+impl ResolvedTopic<'_> {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            ResolvedTopic::Packet(topic) => topic.as_str(),
+            ResolvedTopic::Alias(topic) => topic,
+        }
+    }
+}
+
+/// How a client left by DISCONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// Its reason; normal for version 3.
+    pub reason: ReasonCode,
+    /// Whether the will is published all the same (0x04, or an error).
+    pub publish_will: bool,
+}
+
+impl Session {
+    /// One packet from the client. Acknowledgements and answers are appended to `out`.
+    ///
+    /// # Errors
+    /// The client broke the protocol or the terms.
+    pub fn receive<'p>(
+        &mut self,
+        now: Now,
+        packet: Packet<'p>,
+        out: &mut Vec<u8>,
+    ) -> Result<Request<'p>, Failure> {
+        self.last_packet = now.monotonic;
+        match packet {
+            Packet::Publish(publish) => self.publish(publish, out),
+            Packet::Puback(ack) => {
+                self.finished(now.wall, |outbound, _| outbound.puback(ack.packet_id), out)
+            }
+            Packet::Pubrec(ack) => {
+                let version = self.version;
+                self.finished(
+                    now.wall,
+                    |outbound, out| outbound.pubrec(ack.packet_id, ack.reason, version, out),
+                    out,
+                )
+            }
+            Packet::Pubcomp(ack) => self.finished(
+                now.wall,
+                |outbound, _| outbound.pubcomp(ack.packet_id).map(|()| None),
+                out,
+            ),
+            Packet::Pubrel(ack) => {
+                self.inbound.release(ack.packet_id, self.version, out);
+                Ok(Request::Nothing)
+            }
+            Packet::Subscribe(subscribe) => Ok(Request::Subscribe(subscribe)),
+            Packet::Unsubscribe(unsubscribe) => Ok(Request::Unsubscribe(unsubscribe)),
+            Packet::Pingreq => {
+                write(&Packet::Pingresp, self.version, out);
+                Ok(Request::Nothing)
+            }
+            Packet::Disconnect(disconnect) => self.farewell(disconnect),
+            Packet::Auth(auth) => self.auth(auth),
+            Packet::Connect(_) => Err(Failure::protocol("a second CONNECT [MQTT-3.1.0-2]")),
+            Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
+                Err(Failure::protocol("a packet that only a server may send"))
+            }
+        }
+    }
+
+    /// The protocol version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The terms of this connection's listener.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Answers a PUBLISH, after those of its QoS that came before.
+    pub fn acknowledge(&mut self, ack: Acknowledgement, reason: ReasonCode, out: &mut Vec<u8>) {
+        self.inbound.acknowledge(ack, reason, self.version, out);
+    }
+
+    /// Leaves a PUBLISH open until [`Session::settle`].
+    pub fn postpone(&mut self, acknowledgement: Acknowledgement) -> Ticket {
+        self.inbound.postpone(acknowledgement)
+    }
+
+    /// Answers a postponed PUBLISH.
+    pub fn settle(&mut self, ticket: Ticket, reason: ReasonCode, out: &mut Vec<u8>) {
+        self.inbound.settle(ticket, reason, self.version, out);
+    }
+
+    /// SUBACK: one reason code for each filter, in their order [MQTT-3.8.4-6].
+    pub fn subscribed(&self, packet_id: PacketId, reasons: &ReasonCodesBuf, out: &mut Vec<u8>) {
+        self.answer(Packet::Suback, packet_id, reasons, out);
+    }
+
+    /// UNSUBACK.
+    pub fn unsubscribed(&self, packet_id: PacketId, reasons: &ReasonCodesBuf, out: &mut Vec<u8>) {
+        self.answer(Packet::Unsuback, packet_id, reasons, out);
+    }
+
+    /// Whether a delivery of this QoS may be sent now: the client's window has room, and all that
+    /// an earlier connection left has been sent again.
+    pub fn has_room(&self) -> bool {
+        self.outbound.has_room()
+    }
+
+    /// Sends a message, only while [`Session::has_room`].
+    pub fn deliver(&mut self, wall: Wall, delivery: Delivery, out: &mut Vec<u8>) -> Sent {
+        let (outbound, channel) = self.outbound(wall);
+        outbound.send(delivery, channel, out)
+    }
+
+    /// Sends again what an earlier connection of the session left open; once after CONNACK.
+    pub fn resume(&mut self, wall: Wall, out: &mut Vec<u8>) {
+        let (outbound, channel) = self.outbound(wall);
+        outbound.resend(channel, out);
+    }
+
+    /// Asks for the next step of a re-authentication.
+    pub fn challenge(&self, data: &[u8], out: &mut Vec<u8>) {
+        let method = self.authentication_method.as_deref();
+        challenge(method, ReasonCode::ContinueAuthentication, data, out);
+    }
+
+    /// A re-authentication succeeded.
+    pub fn reauthenticated(&mut self, data: &[u8], out: &mut Vec<u8>) {
+        self.reauthenticating = false;
+        let method = self.authentication_method.as_deref();
+        challenge(method, ReasonCode::Success, data, out);
+    }
+
+    /// The method that the client authenticates with, if enhanced.
+    pub fn authentication_method(&self) -> Option<&str> {
+        self.authentication_method.as_deref()
+    }
+
+    /// When [`Session::timeout`] wants to be called next; `None` without keep alive.
+    pub fn deadline(&self) -> Option<Monotonic> {
+        (self.keep_alive > 0).then(|| self.last_packet + self.patience())
+    }
+
+    /// # Errors
+    /// The client was silent for one and a half keep alive intervals [MQTT-3.1.2-22].
+    pub fn timeout(&self, now: Now) -> Result<(), Failure> {
+        match self.deadline() {
+            Some(deadline) if deadline <= now.monotonic => Err(Failure::new(
+                ReasonCode::KeepAliveTimeout,
+                "nothing came for one and a half keep alive intervals",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says why the server closes, to a client that can be told [MQTT-4.13.1-1].
+    pub fn disconnect(&self, reason: ReasonCode, what: &str, out: &mut Vec<u8>) {
+        if !self.version.has_reason_codes() {
+            return;
+        }
+        let mut properties = PropertiesBuf::new();
+        add(&mut properties, Property::ReasonString(what));
+        let disconnect = Disconnect {
+            reason,
+            properties: properties.as_properties(),
+        };
+        let start = out.len();
+        write(&Packet::Disconnect(disconnect), self.version, out);
+        if out.len() - start > self.maximum_packet_size as usize {
+            out.truncate(start);
+            let properties = Properties::EMPTY;
+            write(
+                &Packet::Disconnect(Disconnect { reason, properties }),
+                self.version,
+                out,
+            );
+        }
+    }
+
+    /// Seconds that the session outlives the connection; `u32::MAX` is for ever.
+    pub fn session_expiry(&self) -> u32 {
+        self.session_expiry
+    }
+
+    /// Messages sent and not acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.outbound.unfinished()
+    }
+
+    /// PUBLISH packets whose answer is postponed.
+    pub fn postponed(&self) -> usize {
+        self.inbound.waiting()
+    }
+
+    /// What outlives the connection.
+    pub fn into_state(self) -> SessionState {
+        SessionState {
+            outbound: self.outbound,
+            received: self.inbound.into_received(),
+        }
+    }
+
+    fn publish<'p>(
+        &mut self,
+        publish: Publish<'p>,
+        out: &mut Vec<u8>,
+    ) -> Result<Request<'p>, Failure> {
+        self.check_terms(&publish)?;
+        let topic = self.resolve(&publish)?;
+        let acknowledgement = match (publish.qos, publish.packet_id) {
+            (Qos::AtMostOnce, _) | (_, None) => None,
+            (qos, Some(packet_id)) => {
+                let kind = match qos {
+                    Qos::ExactlyOnce => AckKind::Pubrec,
+                    _ => AckKind::Puback,
+                };
+                let maximum = self.terms.receive_maximum;
+                match self
+                    .inbound
+                    .publish(kind, packet_id, maximum, self.version, out)?
+                {
+                    Received::New(acknowledgement) => Some(acknowledgement),
+                    Received::Duplicate => return Ok(Request::Nothing),
+                }
+            }
+        };
+        Ok(Request::Publish(Incoming {
+            topic,
+            publish,
+            acknowledgement,
+        }))
+    }
+
+    fn check_terms(&self, publish: &Publish<'_>) -> Result<(), Failure> {
+        if publish.qos > self.terms.maximum_qos {
+            return Err(Failure::new(
+                ReasonCode::QosNotSupported,
+                "QoS above Maximum QoS [MQTT-3.2.2-11]",
+            ));
+        }
+        if publish.retain && !self.terms.retain_available {
+            return Err(Failure::new(
+                ReasonCode::RetainNotSupported,
+                "RETAIN is not available here [MQTT-3.2.2-14]",
+            ));
+        }
+        if publish.properties.is_empty() {
+            return Ok(());
+        }
+        if publish
+            .properties
+            .subscription_identifiers()
+            .next()
+            .is_some()
+        {
+            return Err(Failure::protocol(
+                "a client's PUBLISH with a subscription identifier [MQTT-3.3.4-6]",
+            ));
+        }
+        if let Some(topic) = publish.properties.response_topic() {
+            TopicName::new_bounded(topic, self.terms.maximum_topic_levels).map_err(|_| {
+                Failure::protocol("a response topic with wildcards [MQTT-3.3.2-14]")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn resolve<'p>(&mut self, publish: &Publish<'p>) -> Result<ResolvedTopic<'p>, Failure> {
+        let levels = self.terms.maximum_topic_levels;
+        let valid = |topic| {
+            TopicName::new_bounded(topic, levels).map_err(|error| {
+                Failure::new(ReasonCode::TopicNameInvalid, Cow::Owned(error.to_string()))
+            })
+        };
+        let alias = if publish.properties.is_empty() {
+            None
+        } else {
+            publish.properties.topic_alias()
+        };
+        let Some(alias) = alias else {
+            if publish.topic.is_empty() && self.version.has_properties() {
+                return Err(Failure::protocol(
+                    "neither topic nor topic alias [MQTT-3.3.2-8]",
+                ));
+            }
+            return valid(publish.topic).map(ResolvedTopic::Packet);
+        };
+        if !publish.topic.is_empty() {
+            valid(publish.topic)?;
+        }
+        self.incoming_aliases
+            .get_or_insert_default()
+            .resolve(alias, publish.topic, self.terms.topic_alias_maximum)
+            .map(ResolvedTopic::Alias)
+    }
+
+    /// An acknowledgement of ours made room: sends again what waits for it.
+    fn finished<'p>(
+        &mut self,
+        wall: Wall,
+        finish: impl FnOnce(&mut Outbound, &mut Vec<u8>) -> Result<Option<Delivery>, Failure>,
+        out: &mut Vec<u8>,
+    ) -> Result<Request<'p>, Failure> {
+        let (outbound, channel) = self.outbound(wall);
+        let finished = finish(outbound, out)?;
+        outbound.resend(channel, out);
+        Ok(finished.map_or(Request::Nothing, Request::Finished))
+    }
+
+    fn outbound(&mut self, wall: Wall) -> (&mut Outbound, Channel<'_>) {
+        let channel = Channel {
+            version: self.version,
+            maximum_packet_size: self.maximum_packet_size,
+            aliases: self.outgoing_aliases.as_deref_mut(),
+            wall,
+            mount_point: self.terms.mount_point.len(),
+        };
+        (&mut self.outbound, channel)
+    }
+
+    fn farewell<'p>(&mut self, disconnect: Disconnect<'_>) -> Result<Request<'p>, Failure> {
+        if let Some(expiry) = disconnect.properties.session_expiry_interval() {
+            if self.session_expiry == 0 && expiry != 0 {
+                return Err(Failure::protocol(
+                    "a session expiry at DISCONNECT after none at CONNECT [MQTT-3.14.2-2]",
+                ));
+            }
+            self.session_expiry = expiry.min(self.terms.maximum_session_expiry);
+        }
+        Ok(Request::Disconnect(Farewell {
+            reason: disconnect.reason,
+            publish_will: disconnect.reason != ReasonCode::Success,
+        }))
+    }
+
+    fn auth<'p>(&mut self, auth: Auth<'p>) -> Result<Request<'p>, Failure> {
+        let method = auth.properties.authentication_method();
+        if self.authentication_method.is_none() || method != self.authentication_method.as_deref() {
+            return Err(Failure::protocol(
+                "AUTH with another method than CONNECT [MQTT-4.12.1-1]",
+            ));
+        }
+        match (auth.reason, self.reauthenticating) {
+            (ReasonCode::ReAuthenticate, false) | (ReasonCode::ContinueAuthentication, true) => {
+                self.reauthenticating = true;
+                let data = auth.properties.authentication_data();
+                Ok(Request::Reauthenticate(data.unwrap_or_default()))
+            }
+            _ => Err(Failure::protocol("AUTH out of order [MQTT-4.12.0-3]")),
+        }
+    }
+
+    fn answer<'p>(
+        &self,
+        packet: impl FnOnce(Suback<'p>) -> Packet<'p>,
+        packet_id: PacketId,
+        reasons: &'p ReasonCodesBuf,
+        out: &mut Vec<u8>,
+    ) {
+        let suback = Suback {
+            packet_id,
+            properties: Properties::EMPTY,
+            reasons: reasons.as_reason_codes(),
+        };
+        write(&packet(suback), self.version, out);
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(u64::from(self.keep_alive) * 1500)
+    }
+}
