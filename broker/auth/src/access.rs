@@ -261,4 +261,4 @@ fn every(decisions: impl Iterator<Item = Decision>) -> Decision {
 
 #[cfg(test)]
 #[path = "access_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -111,3 +111,121 @@ impl Entries {
         self.next = (self.next + 1) % ENTRIES;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::Ordering};
+
+    use super::*;
+    use crate::{Ticket, access::tests::Constant};
+
+    struct Rules {
+        constant: Arc<Constant>,
+        access: Access,
+        memo: DecisionMemo,
+    }
+
+    impl Rules {
+        fn new(decision: Decision) -> Self {
+            let constant = Arc::new(Constant {
+                decision: Some(decision),
+                ..Default::default()
+            });
+            let access = Access::open().with_authorizer(Arc::<Constant>::clone(&constant));
+            Self {
+                constant,
+                access,
+                memo: DecisionMemo::default(),
+            }
+        }
+
+        /// The decision, and how many times the rules were asked for it.
+        fn ask(&mut self, action: Action, topic: &str) -> (Decision, u64) {
+            let before = self.constant.asked.load(Ordering::Relaxed);
+            let topic = TopicName::new(topic).expect("a valid name");
+            let who = Principal::new("c", None);
+            let decision = self.memo.authorize(&self.access, &who, action, topic);
+            (
+                decision,
+                self.constant.asked.load(Ordering::Relaxed) - before,
+            )
+        }
+    }
+
+    #[test]
+    fn the_last_few_are_known() {
+        for decision in [Decision::Allow, Decision::Deny] {
+            let mut rules = Rules::new(decision);
+            for topic in ["a", "b", "c", "d"] {
+                assert_eq!(rules.ask(Action::Publish, topic), (decision, 1));
+            }
+            for topic in ["a", "b", "c", "d"] {
+                assert_eq!(rules.ask(Action::Publish, topic), (decision, 0));
+            }
+            assert_eq!(rules.ask(Action::Publish, "e"), (decision, 1));
+            assert_eq!(rules.ask(Action::Publish, "b"), (decision, 0));
+            assert_eq!(rules.ask(Action::Publish, "a"), (decision, 1));
+        }
+    }
+
+    #[test]
+    fn actions_and_topics_are_told_apart() {
+        let mut rules = Rules::new(Decision::Allow);
+        assert_eq!(rules.ask(Action::Publish, "a").1, 1);
+        assert_eq!(rules.ask(Action::Receive, "a").1, 1);
+        assert_eq!(rules.ask(Action::Publish, "a/b").1, 1);
+        assert_eq!(rules.ask(Action::Publish, "A").1, 1);
+    }
+
+    #[test]
+    fn a_new_epoch_forgets() {
+        let mut rules = Rules::new(Decision::Allow);
+        rules.ask(Action::Publish, "a");
+        rules.ask(Action::Publish, "b");
+        rules.constant.epoch.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(rules.ask(Action::Publish, "a").1, 1);
+        assert_eq!(rules.ask(Action::Publish, "a").1, 0);
+        assert_eq!(rules.ask(Action::Publish, "b").1, 1);
+    }
+
+    #[test]
+    fn pending_decisions_and_long_topics_are_not_kept() {
+        let mut rules = Rules::new(Decision::Pending(Ticket(7)));
+        assert_eq!(
+            rules.ask(Action::Publish, "a"),
+            (Decision::Pending(Ticket(7)), 1)
+        );
+        assert_eq!(rules.ask(Action::Publish, "a").1, 1);
+        assert!(rules.memo.0.is_none());
+
+        let mut rules = Rules::new(Decision::Allow);
+        let (fits, long) = ("a".repeat(MAX_TOPIC_BYTES), "a".repeat(MAX_TOPIC_BYTES + 1));
+        assert_eq!(
+            [
+                rules.ask(Action::Publish, &fits).1,
+                rules.ask(Action::Publish, &fits).1
+            ],
+            [1, 0]
+        );
+        assert_eq!(
+            [
+                rules.ask(Action::Publish, &long).1,
+                rules.ask(Action::Publish, &long).1
+            ],
+            [1, 1]
+        );
+    }
+
+    #[test]
+    fn without_rules_nothing_is_kept() {
+        let mut memo = DecisionMemo::default();
+        let topic = TopicName::new("a").expect("a valid name");
+        let who = Principal::new("c", None);
+        assert_eq!(
+            memo.authorize(&Access::open(), &who, Action::Publish, topic),
+            Decision::Allow
+        );
+        assert!(memo.0.is_none());
+        assert_eq!(size_of::<DecisionMemo>(), size_of::<usize>());
+    }
+}

@@ -120,17 +120,16 @@ impl Authorizer for AclFile {
     }
 
     fn coverage(&self, who: &Principal, filter: TopicFilter<'_>) -> Coverage {
-        // A deny that overlaps spoils `All` for whatever is asked after it, and
-        // an allow that overlaps spoils `None`.
+        // Whatever is asked later speaks only of topics that nothing before it has decided.
         let (mut some_denied, mut some_allowed) = (false, false);
         for rules in self.rules_for(who) {
-            match deny_coverage(&rules.deny, who, filter) {
+            match rules.denied(who, filter) {
                 Coverage::All if some_allowed => return Coverage::Mixed,
                 Coverage::All => return Coverage::None,
                 Coverage::Mixed => some_denied = true,
                 Coverage::None => {}
             }
-            match read_coverage(&rules.allow, who, filter) {
+            match rules.readable(who, filter) {
                 Coverage::All if some_denied => return Coverage::Mixed,
                 Coverage::All => return Coverage::All,
                 Coverage::Mixed => some_allowed = true,
@@ -161,15 +160,18 @@ impl Rules {
         let allows = |rule: &Rule| rule.grants(action) && rule.matches(who, topic);
         self.allow.iter().any(allows).then_some(Decision::Allow)
     }
-}
 
-fn deny_coverage(rules: &[Rule], who: &Principal, filter: TopicFilter<'_>) -> Coverage {
-    total_coverage(rules.iter(), who, filter)
-}
+    fn denied(&self, who: &Principal, filter: TopicFilter<'_>) -> Coverage {
+        total_coverage(self.deny.iter(), who, filter)
+    }
 
-fn read_coverage(rules: &[Rule], who: &Principal, filter: TopicFilter<'_>) -> Coverage {
-    let read = rules.iter().filter(|rule| rule.grants(Action::Receive));
-    total_coverage(read, who, filter)
+    fn readable(&self, who: &Principal, filter: TopicFilter<'_>) -> Coverage {
+        let read = self
+            .allow
+            .iter()
+            .filter(|rule| rule.grants(Action::Receive));
+        total_coverage(read, who, filter)
+    }
 }
 
 /// `All` if one rule alone covers the filter: rules that cover it only together count as mixed.
