@@ -34,7 +34,8 @@ impl<'a> TopicFilter<'a> {
         Self::new_bounded(filter, MAX_LEVELS)
     }
 
-    /// A filter of at most `max_levels` levels.
+    /// A filter of at most `max_levels` levels, and at most
+    /// [`LEVELS_CEILING`](crate::LEVELS_CEILING).
     pub fn new_bounded(filter: &'a str, max_levels: usize) -> Result<Self, TopicError> {
         check_text(filter, max_levels)?;
         if has_wildcards(filter) {
@@ -49,7 +50,7 @@ impl<'a> TopicFilter<'a> {
     }
 
     /// The levels, at least one; a level may be empty.
-    pub fn levels(self) -> impl Iterator<Item = &'a str> {
+    pub fn levels(self) -> impl Iterator<Item = &'a str> + Clone {
         self.0.split('/')
     }
 
@@ -129,7 +130,7 @@ impl<'a> TopicFilter<'a> {
         (!self.has_wildcards()).then(|| TopicName::from_valid(self.0))
     }
 
-    fn starts_with_wildcard(self) -> bool {
+    pub(crate) fn starts_with_wildcard(self) -> bool {
         self.0.starts_with(['+', '#'])
     }
 }

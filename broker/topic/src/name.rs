@@ -9,8 +9,12 @@ pub const MAX_BYTES: usize = 65_535;
 /// The most levels that [`TopicName::new`] and [`TopicFilter::new`](crate::TopicFilter::new) accept.
 ///
 /// The standard sets no bound. Ours keeps recursion and the cost of a match small; real topics
-/// rarely go past ten levels. Choose another one with `new_bounded`.
+/// rarely go past ten levels. Choose another one, up to [`LEVELS_CEILING`], with `new_bounded`.
 pub const MAX_LEVELS: usize = 128;
+
+/// The most levels that any name or filter may have, whatever `new_bounded` is given, because the
+/// index recurses once per level.
+pub const LEVELS_CEILING: usize = 1_000;
 
 /// Why a string is not a topic name, a topic filter or a subscription. The client broke the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +79,7 @@ impl<'a> TopicName<'a> {
         Self::new_bounded(name, MAX_LEVELS)
     }
 
-    /// A name of at most `max_levels` levels.
+    /// A name of at most `max_levels` levels, and at most [`LEVELS_CEILING`].
     pub fn new_bounded(name: &'a str, max_levels: usize) -> Result<Self, TopicError> {
         check_text(name, max_levels)?;
         if has_wildcards(name) {
@@ -95,7 +99,7 @@ impl<'a> TopicName<'a> {
     }
 
     /// The levels, at least one; a level may be empty.
-    pub fn levels(self) -> impl Iterator<Item = &'a str> {
+    pub fn levels(self) -> impl Iterator<Item = &'a str> + Clone {
         self.0.split('/')
     }
 
@@ -124,7 +128,7 @@ pub(crate) fn check_text(text: &str, max_levels: usize) -> Result<(), TopicError
     }
     // Counting bytes compiles to vector code, splitting does not.
     let separators = text.bytes().filter(|&byte| byte == b'/').count();
-    if separators >= max_levels {
+    if separators >= max_levels.min(LEVELS_CEILING) {
         return Err(TopicError::TooDeep);
     }
     Ok(())

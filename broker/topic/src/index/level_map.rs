@@ -1,0 +1,327 @@
+//! A persistent hash map from a topic level to what lies below it.
+//!
+//! A change makes a new map that shares all but one path with the old one, so that a reader keeps
+//! what it holds and a change below a million levels copies four small branches (a hash array
+//! mapped trie: Bagwell, "Ideal Hash Trees", 2001).
+//!
+//! A key's hash is an endless stream of five-bit digits, one per depth: where 64 bits run out, the
+//! key is hashed again with the number of the round. So two different keys part somewhere, and no
+//! bucket of collisions is needed.
+
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
+use triomphe::ThinArc;
+
+/// An entry that holds its own key.
+pub(crate) trait Keyed: Clone {
+    fn key(&self) -> &[u8];
+}
+
+/// A persistent map; cloning it shares it.
+pub(crate) struct LevelMap<E>(Option<Branch<E>>);
+
+/// The occupied slots of 32, in order; the bits of `occupied` say which they are.
+type Branch<E> = ThinArc<Occupied, Slot<E>>;
+
+#[derive(Clone, Copy)]
+struct Occupied(u32);
+
+enum Slot<E> {
+    Entry(E),
+    /// Holds at least two entries, directly or below.
+    Branch(Branch<E>),
+}
+
+impl<E: Keyed> LevelMap<E> {
+    pub(crate) const EMPTY: Self = Self(None);
+
+    pub(crate) fn get(&self, hashing: &RandomState, key: &[u8]) -> Option<&E> {
+        let mut digits = Digits::new(hashing, key);
+        let mut branch = self.0.as_ref()?;
+        loop {
+            let position = branch.header.header.find(digits.next())?;
+            match &branch.slice[position] {
+                Slot::Entry(entry) => return (entry.key() == key).then_some(entry),
+                Slot::Branch(below) => branch = below,
+            }
+        }
+    }
+
+    /// With `entry` added, or put in place of the one with its key.
+    pub(crate) fn with(&self, hashing: &RandomState, entry: &E) -> Self {
+        let mut digits = Digits::new(hashing, entry.key());
+        Self(Some(match &self.0 {
+            Some(branch) => branch_with(branch, &mut digits, entry),
+            None => single(digits.next(), Slot::Entry(entry.clone())),
+        }))
+    }
+
+    /// Without the entry of `key`.
+    pub(crate) fn without(&self, hashing: &RandomState, key: &[u8]) -> Self {
+        let Some(branch) = &self.0 else {
+            return Self::EMPTY;
+        };
+        match branch_without(branch, &mut Digits::new(hashing, key)) {
+            Without::Absent => self.clone(),
+            Without::Empty => Self::EMPTY,
+            Without::Left(branch) => Self(Some(branch)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The entry, if there is exactly one.
+    pub(crate) fn only(&self) -> Option<&E> {
+        match &self.0.as_ref()?.slice {
+            [Slot::Entry(entry)] => Some(entry),
+            _ => None,
+        }
+    }
+}
+
+fn branch_with<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>, entry: &E) -> Branch<E> {
+    let digit = digits.next();
+    let Some(position) = branch.header.header.find(digit) else {
+        return inserted(branch, digit, Slot::Entry(entry.clone()));
+    };
+    let slot = match &branch.slice[position] {
+        Slot::Entry(present) if present.key() == entry.key() => Slot::Entry(entry.clone()),
+        Slot::Entry(present) => Slot::Branch(parted(present, digits, entry)),
+        Slot::Branch(below) => Slot::Branch(branch_with(below, digits, entry)),
+    };
+    replaced(branch, position, slot)
+}
+
+/// A branch of two entries whose digits are the same up to here.
+fn parted<E: Keyed>(present: &E, digits: &mut Digits<'_>, entry: &E) -> Branch<E> {
+    let present_digit = Digits::at(digits.hashing, present.key(), digits.depth).next();
+    let digit = digits.next();
+    if digit == present_digit {
+        return single(digit, Slot::Branch(parted(present, digits, entry)));
+    }
+    let present = single(present_digit, Slot::Entry(present.clone()));
+    inserted(&present, digit, Slot::Entry(entry.clone()))
+}
+
+enum Without<E> {
+    Absent,
+    Empty,
+    Left(Branch<E>),
+}
+
+/// `digits` are those of the key to remove; what remains is in the shape that inserting makes.
+fn branch_without<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>) -> Without<E> {
+    let digit = digits.next();
+    let Some(position) = branch.header.header.find(digit) else {
+        return Without::Absent;
+    };
+    match &branch.slice[position] {
+        Slot::Entry(entry) if entry.key() != digits.key => Without::Absent,
+        Slot::Entry(_) if branch.slice.len() == 1 => Without::Empty,
+        Slot::Entry(_) => Without::Left(removed(branch, digit, position)),
+        Slot::Branch(below) => match branch_without(below, digits) {
+            Without::Absent => Without::Absent,
+            Without::Empty => Without::Left(removed(branch, digit, position)),
+            Without::Left(below) => {
+                let slot = match &below.slice {
+                    [Slot::Entry(only)] => Slot::Entry(only.clone()),
+                    _ => Slot::Branch(below),
+                };
+                Without::Left(replaced(branch, position, slot))
+            }
+        },
+    }
+}
+
+fn single<E>(digit: u32, slot: Slot<E>) -> Branch<E> {
+    ThinArc::from_header_and_iter(Occupied(1 << digit), std::iter::once(slot))
+}
+
+fn replaced<E: Clone>(branch: &Branch<E>, position: usize, slot: Slot<E>) -> Branch<E> {
+    let mut slot = Some(slot);
+    let slots = branch.slice.iter().enumerate().map(|(at, present)| {
+        if at == position { slot.take() } else { None }.unwrap_or_else(|| present.clone())
+    });
+    ThinArc::from_header_and_iter(branch.header.header, slots)
+}
+
+fn inserted<E: Clone>(branch: &Branch<E>, digit: u32, slot: Slot<E>) -> Branch<E> {
+    let occupied = branch.header.header.with(digit);
+    let position = occupied.rank(digit);
+    let mut slot = Some(slot);
+    let slots = (0..branch.slice.len() + 1).map(|at| {
+        if at == position { slot.take() } else { None }
+            .unwrap_or_else(|| branch.slice[at - usize::from(at > position)].clone())
+    });
+    ThinArc::from_header_and_iter(occupied, slots)
+}
+
+fn removed<E: Clone>(branch: &Branch<E>, digit: u32, position: usize) -> Branch<E> {
+    let occupied = branch.header.header.without(digit);
+    let slots = (0..branch.slice.len() - 1)
+        .map(|at| branch.slice[at + usize::from(at >= position)].clone());
+    ThinArc::from_header_and_iter(occupied, slots)
+}
+
+impl<E> Clone for LevelMap<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<E: Clone> Clone for Slot<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Entry(entry) => Self::Entry(entry.clone()),
+            Self::Branch(branch) => Self::Branch(branch.clone()),
+        }
+    }
+}
+
+impl Occupied {
+    /// Where the slot of `digit` stands, if it is occupied.
+    fn find(self, digit: u32) -> Option<usize> {
+        (self.0 & (1 << digit) != 0).then(|| self.rank(digit))
+    }
+
+    fn rank(self, digit: u32) -> usize {
+        (self.0 & ((1 << digit) - 1)).count_ones() as usize
+    }
+
+    fn with(self, digit: u32) -> Self {
+        Self(self.0 | 1 << digit)
+    }
+
+    fn without(self, digit: u32) -> Self {
+        Self(self.0 & !(1 << digit))
+    }
+}
+
+/// The digits of a key's hash from some depth on.
+struct Digits<'a> {
+    hashing: &'a RandomState,
+    key: &'a [u8],
+    depth: u32,
+    /// The digits left of this round, lowest first.
+    bits: u64,
+}
+
+const DIGIT_BITS: u32 = 5;
+const DIGITS_PER_ROUND: u32 = u64::BITS / DIGIT_BITS;
+
+impl<'a> Digits<'a> {
+    fn new(hashing: &'a RandomState, key: &'a [u8]) -> Self {
+        Self::at(hashing, key, 0)
+    }
+
+    fn at(hashing: &'a RandomState, key: &'a [u8], depth: u32) -> Self {
+        let bits = hash_round(hashing, key, depth) >> (depth % DIGITS_PER_ROUND * DIGIT_BITS);
+        Self {
+            hashing,
+            key,
+            depth,
+            bits,
+        }
+    }
+
+    fn next(&mut self) -> u32 {
+        let digit = (self.bits & ((1 << DIGIT_BITS) - 1)) as u32;
+        self.depth += 1;
+        self.bits >>= DIGIT_BITS;
+        if self.depth.is_multiple_of(DIGITS_PER_ROUND) {
+            self.bits = hash_round(self.hashing, self.key, self.depth);
+        }
+        digit
+    }
+}
+
+fn hash_round(hashing: &RandomState, key: &[u8], depth: u32) -> u64 {
+    match depth / DIGITS_PER_ROUND {
+        0 => hashing.hash_one(key),
+        round => hashing.hash_one((key, round)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl Keyed for (&'static str, u32) {
+        fn key(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+    }
+
+    const KEYS: [&str; 12] = [
+        "",
+        "a",
+        "b",
+        "ab",
+        "temperature",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+    ];
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_hash_map(changes in prop::collection::vec((0..12_usize, any::<Option<u32>>()), 0..60)) {
+            let hashing = RandomState::default();
+            let mut map = LevelMap::EMPTY;
+            let mut twin = HashMap::new();
+            for (key, value) in changes {
+                let key = KEYS[key];
+                let before = map.clone();
+                let was = twin.get(key).copied();
+                match value {
+                    Some(value) => {
+                        map = map.with(&hashing, &(key, value));
+                        twin.insert(key, value);
+                    }
+                    None => {
+                        map = map.without(&hashing, key.as_bytes());
+                        twin.remove(key);
+                    }
+                }
+                prop_assert_eq!(before.get(&hashing, key.as_bytes()).map(|entry| entry.1), was);
+                for key in KEYS {
+                    let found = map.get(&hashing, key.as_bytes()).map(|entry| entry.1);
+                    prop_assert_eq!(found, twin.get(key).copied());
+                }
+                prop_assert_eq!(map.is_empty(), twin.is_empty());
+                prop_assert_eq!(map.only().is_some(), twin.len() == 1);
+            }
+        }
+    }
+
+    /// Keys whose hashes agree up to `depth` are told apart below it, however deep that is.
+    #[test]
+    fn keys_part_at_any_depth() {
+        let hashing = RandomState::default();
+        for depth in [0, 1, 11, 12, 13, 24, 30] {
+            let digits_of = |key: &'static str| Digits::at(&hashing, key.as_bytes(), depth);
+            let both = parted(&("left", 1), &mut digits_of("right"), &("right", 2));
+            for (gone, left) in [("left", ("right", 2)), ("right", ("left", 1))] {
+                let Without::Left(rest) = branch_without(&both, &mut digits_of(gone)) else {
+                    panic!("one of two entries is left");
+                };
+                assert!(matches!(&rest.slice, [Slot::Entry(entry)] if *entry == left));
+            }
+            assert!(matches!(
+                branch_without(&both, &mut digits_of("other")),
+                Without::Absent
+            ));
+        }
+    }
+}
