@@ -111,7 +111,8 @@ choices! {
 section! {
     /// WebSocket on a listener.
     pub struct WebSocket {
-        /// The request paths that are answered; all others are 404.
+        /// The request paths that are answered, `*` for every path; others are
+        /// not found. Change it when your clients ask for another.
         pub paths: Vec<String> = ["/", "/mqtt", "/ws"].map(String::from).into(),
         /// The web pages that may connect, as `https://example.org`: the
         /// request's Origin must be one of these. Empty allows every page; set

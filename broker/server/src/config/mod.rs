@@ -13,10 +13,16 @@
 
 pub mod address;
 pub mod broker;
+pub mod check;
 mod collection;
+pub mod difference;
+pub mod environment;
+pub mod file;
 pub mod limits;
 pub mod listener;
+pub mod load;
 pub mod node;
+pub mod print;
 pub mod problem;
 pub mod quantity;
 pub mod reference;
@@ -28,9 +34,11 @@ pub use broker::{
     Admin, Config, LogDestination, LogFormat, LogLevel, Logging, Sessions, Store, StoreKind, Sys,
     Workers,
 };
+pub use difference::{Change, Changes, ListenerChange};
 pub use limits::{Limits, MemoryBudget};
 pub use listener::{
     Access, AllowAnonymous, Listener, ListenerAccess, Protocol, Tls, TlsVersion, WebSocket,
 };
+pub use load::{Loaded, Request, Source, load};
 pub use problem::{Invalid, Problem};
 pub use quantity::ByteSize;

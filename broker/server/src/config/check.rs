@@ -1,0 +1,300 @@
+//! What only the whole configuration can tell: values that contradict each
+//! other, and files that are not there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::address::ListenAddress;
+use super::broker::{Config, LogDestination};
+use super::file::cannot_read;
+use super::listener::{AllowAnonymous, Listener, Protocol, Tls};
+use super::node::Origin;
+use super::problem::Problem;
+
+/// Whether the files that a configuration names must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// They must: it is to run here.
+    Exist,
+    /// They are on another machine.
+    Elsewhere,
+}
+
+/// Checks a configuration whose single values are good. `origins` says where
+/// keys were written.
+pub fn check(
+    config: &Config,
+    origins: &BTreeMap<String, Origin>,
+    files: Files,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    let mut check = Check {
+        origins,
+        files,
+        problems,
+        warnings,
+    };
+    check.process(config);
+    check.file(
+        "access.password_file",
+        config.access.password_file.as_deref(),
+    );
+    check.file("access.acl_file", config.access.acl_file.as_deref());
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let path = format!("listeners[{index}]");
+        check.address(config, index, &path);
+        check.topics_and_time(config, listener, &path);
+        check.websocket(listener, &path);
+        if let Some(tls) = &listener.tls {
+            check.tls(tls, &format!("{path}.tls"));
+        }
+        check.access(config, listener, &path);
+    }
+}
+
+struct Check<'a> {
+    origins: &'a BTreeMap<String, Origin>,
+    files: Files,
+    problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn process(&mut self, config: &Config) {
+        if config.listeners.is_empty() {
+            self.problem(
+                "listeners",
+                "is empty, so nobody could connect; remove it for the default",
+            );
+        }
+        self.whole_seconds("limits.keepalive", config.limits.keepalive);
+        if let LogDestination::File(path) = &config.logging.destination {
+            self.writable("logging.destination", path);
+        }
+        if let Some(path) = &config.pid_file {
+            self.writable("pid_file", path);
+        }
+        if config.store.data_dir.as_os_str().is_empty() {
+            self.problem("store.data_dir", "is empty; name a directory");
+        }
+    }
+
+    fn address(&mut self, config: &Config, index: usize, path: &str) {
+        let listener = &config.listeners[index];
+        let earlier = &config.listeners[..index];
+        let key = format!("{path}.address");
+        let unique = listener.address.port() != Some(0);
+        if unique
+            && earlier
+                .iter()
+                .any(|other| other.address == listener.address)
+        {
+            let text = format!(
+                "another listener has {} already; choose another port",
+                listener.address
+            );
+            self.problem(&key, &text);
+        } else if earlier
+            .iter()
+            .any(|other| other.label() == listener.label())
+            && unique
+        {
+            let text = format!("another listener is called {:?} already", listener.label());
+            self.problem(&format!("{path}.name"), &text);
+        }
+        if let (ListenAddress::Socket(own), Some(admin)) =
+            (&listener.address, &config.admin.address)
+        {
+            let everywhere = own.ip().is_unspecified();
+            if own.port() == admin.port()
+                && own.port() != 0
+                && (everywhere || own.ip() == admin.ip())
+            {
+                let text =
+                    format!("{own} is taken by admin.address; choose another port for either");
+                self.problem(&key, &text);
+            }
+        }
+        let ipv6 = matches!(&listener.address, ListenAddress::Socket(address) if address.is_ipv6());
+        if listener.ipv6_only && !ipv6 {
+            let text = "is for IPv6 addresses, as \"[::]:1883\"; remove it or change the address";
+            self.problem(&format!("{path}.ipv6_only"), text);
+        }
+    }
+
+    fn topics_and_time(&mut self, config: &Config, listener: &Listener, path: &str) {
+        let mount = &listener.mount_point;
+        if mount.contains(['+', '#', '\0']) {
+            let text = "goes before topic names, so it has no \"+\" or \"#\"; remove them";
+            self.problem(&format!("{path}.mount_point"), text);
+        }
+        if mount.len() >= usize::from(config.limits.topic_length) {
+            let text = "is as long as limits.topic_length; shorten it or raise that";
+            self.problem(&format!("{path}.mount_point"), text);
+        }
+        if let Some(keepalive) = listener.max_keepalive {
+            self.whole_seconds(&format!("{path}.max_keepalive"), keepalive);
+        }
+    }
+
+    fn websocket(&mut self, listener: &Listener, path: &str) {
+        let websocket = &listener.websocket;
+        let key = format!("{path}.websocket.paths");
+        if websocket.paths.is_empty() && listener.protocol == Protocol::WebSockets {
+            self.problem(
+                &key,
+                "is empty, so nobody could connect; \"*\" answers every path",
+            );
+        }
+        for request in websocket
+            .paths
+            .iter()
+            .filter(|path| !path.starts_with('/') && *path != "*")
+        {
+            self.problem(&key, &format!("{request:?} does not begin with \"/\""));
+        }
+        let origin_like = |origin: &str| {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
+        };
+        for origin in websocket
+            .origins
+            .iter()
+            .filter(|origin| !origin_like(origin))
+        {
+            let text = format!("{origin:?} is not scheme and host, as \"https://example.org\"");
+            self.problem(&format!("{path}.websocket.origins"), &text);
+        }
+    }
+
+    fn tls(&mut self, tls: &Tls, path: &str) {
+        for (name, file) in [("certificate", &tls.certificate), ("key", &tls.key)] {
+            let key = format!("{path}.{name}");
+            if file.as_os_str().is_empty() {
+                self.problem(
+                    &key,
+                    "is missing; TLS needs a certificate and its key, in PEM files",
+                );
+            } else {
+                self.file(&key, Some(file));
+            }
+        }
+        for (index, authority) in tls.client_ca.iter().enumerate() {
+            let key = format!("{path}.client_ca[{index}]");
+            match fs::metadata(authority) {
+                Ok(found) if found.is_dir() => {}
+                _ => self.file(&key, Some(authority)),
+            }
+        }
+        self.file(&format!("{path}.crl"), tls.crl.as_deref());
+        if tls.client_ca.is_empty() {
+            let needs = "needs client_ca, the authorities that sign client certificates";
+            if tls.require_client_certificate {
+                self.problem(&format!("{path}.require_client_certificate"), needs);
+            }
+            if tls.crl.is_some() {
+                self.problem(&format!("{path}.crl"), needs);
+            }
+        }
+    }
+
+    fn access(&mut self, config: &Config, listener: &Listener, path: &str) {
+        let own = &listener.access;
+        self.file(
+            &format!("{path}.access.password_file"),
+            own.password_file.as_deref(),
+        );
+        self.file(&format!("{path}.access.acl_file"), own.acl_file.as_deref());
+        let required = listener
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.require_client_certificate);
+        let names = [
+            ("use_identity_as_username", own.use_identity_as_username),
+            ("use_subject_as_username", own.use_subject_as_username),
+        ];
+        for (name, _) in names.iter().filter(|(_, set)| *set && !required) {
+            let text = "needs certificates from all clients; set tls.require_client_certificate";
+            self.problem(&format!("{path}.access.{name}"), text);
+        }
+        if names.iter().all(|(_, set)| *set) {
+            let text = "cannot stand beside use_identity_as_username; remove one of them";
+            self.problem(&format!("{path}.access.use_subject_as_username"), text);
+        }
+        let access = config.access.on(own);
+        let certificates = names.iter().any(|(_, set)| *set);
+        if access.allow_anonymous == AllowAnonymous::No
+            && access.password_file.is_none()
+            && !certificates
+        {
+            let text = format!(
+                "nobody can connect to listener {}: anonymous clients are refused and there are no \
+                 users; set password_file or allow_anonymous",
+                listener.label()
+            );
+            let warning = self.make(&format!("{path}.access"), &text);
+            self.warnings.push(warning);
+        }
+    }
+
+    fn whole_seconds(&mut self, key: &str, duration: Duration) {
+        if duration.subsec_nanos() != 0 {
+            self.problem(key, "is told to clients in whole seconds; round it");
+        }
+    }
+
+    fn file(&mut self, key: &str, path: Option<&Path>) {
+        let Some(path) = path.filter(|_| self.files == Files::Exist) else {
+            return;
+        };
+        let result = fs::File::open(path).and_then(|file| file.metadata());
+        let text = match result {
+            Ok(found) if found.is_dir() => "is a directory; name a file in it".into(),
+            Ok(_) => return,
+            Err(error) => cannot_read(&error),
+        };
+        self.problem(key, &format!("{}: {text}", path.display()));
+    }
+
+    /// Whether the directory of a file that will be written exists.
+    fn writable(&mut self, key: &str, path: &Path) {
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let missing = directory.is_some_and(|directory| !directory.is_dir());
+        if missing && self.files == Files::Exist {
+            let text = format!(
+                "{}: its directory does not exist; create it",
+                path.display()
+            );
+            self.problem(key, &text);
+        }
+    }
+
+    fn problem(&mut self, key: &str, text: &str) {
+        let problem = self.make(key, text);
+        self.problems.push(problem);
+    }
+
+    /// A problem at the key, or where the table around it was written.
+    fn make(&self, key: &str, text: &str) -> Problem {
+        let mut around = key;
+        let origin = loop {
+            if let Some(origin) = self.origins.get(around) {
+                break origin.clone();
+            }
+            match around.rfind(['.', '[']) {
+                Some(end) => around = &around[..end],
+                None => break Origin::Default,
+            }
+        };
+        Problem {
+            origin,
+            key: key.into(),
+            text: text.into(),
+        }
+    }
+}

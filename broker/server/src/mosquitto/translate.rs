@@ -1,0 +1,420 @@
+//! From directives to the tree that a TOML file would have been.
+
+use std::collections::BTreeMap;
+
+use super::directives::{self, Argument, Scope, Treatment};
+use super::lines::Line;
+use super::listener;
+use crate::config::load;
+use crate::config::node::{Node, Origin, Step, Value};
+use crate::config::problem::nearest;
+use crate::config::{LogLevel, Problem};
+
+/// What Mosquitto does where its file says nothing and Dunlin's default is
+/// another.
+const DEFAULTS: &[(&str, Value)] = &[
+    ("limits.packet_size", Value::Integer(268_435_460)),
+    ("limits.inflight_messages", Value::Integer(20)),
+    ("limits.receive_maximum", Value::Integer(20)),
+    ("limits.queued_messages", Value::Integer(1000)),
+    ("limits.topic_aliases", Value::Integer(10)),
+    ("limits.topic_levels", Value::Integer(200)),
+    ("limits.topic_length", Value::Integer(65_535)),
+];
+
+/// The same, where it is no limit.
+const UNLIMITED: &[&str] = &["limits.queued_bytes", "sessions.session_expiry_max"];
+
+/// The most listeners of one file.
+const LISTENERS_MAX: usize = 1000;
+
+/// Translates the lines of a mosquitto.conf. Without any listener in it, the
+/// broker is open to this machine only: on `ports`, or 1883 when there are none.
+pub fn translate(lines: &[Line], ports: &[u16]) -> load::Draft {
+    let mut translation = Translation::new();
+    let mut bridge: Option<(&Line, usize)> = None;
+    for line in lines {
+        let Some(directive) = directives::find(&line.name) else {
+            translation.unknown(line);
+            continue;
+        };
+        if directive.scope != Scope::Bridge {
+            translation.directive(line, directive);
+        } else if line.name == "connection" {
+            translation.refuse_bridge(bridge.replace((line, 1)));
+        } else if let Some((_, count)) = &mut bridge {
+            *count += 1;
+        } else {
+            let text = "is about a bridge, and no connection line begins one before it";
+            translation.problems.push(line.problem(text));
+        }
+    }
+    translation.refuse_bridge(bridge);
+    translation.finish(ports)
+}
+
+/// A configuration in the making.
+#[derive(Debug)]
+pub struct Translation {
+    root: Node,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    default_listener: listener::Draft,
+    listeners: Vec<listener::Draft>,
+    per_listener: bool,
+    /// The first line that `per_listener_settings` would change the meaning of.
+    security: Option<Line>,
+    retain_available: Option<Node>,
+    /// Where each directive that may stand only once in its scope was.
+    once: BTreeMap<(usize, String), u32>,
+    /// The most talkative `log_type` so far.
+    pub log_level: Option<LogLevel>,
+}
+
+impl Translation {
+    fn new() -> Self {
+        Translation {
+            root: Node::empty(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            default_listener: listener::Draft::new(1883, "", Origin::Default),
+            listeners: Vec::new(),
+            per_listener: false,
+            security: None,
+            retain_available: None,
+            once: BTreeMap::new(),
+            log_level: None,
+        }
+    }
+
+    /// The text of a key that was set before.
+    pub fn text(&self, path: &str) -> Option<String> {
+        let node = path
+            .split('.')
+            .try_fold(&self.root, |node, key| node.get(key))?;
+        match &node.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// Sets a key of the whole configuration.
+    pub fn set(&mut self, path: &str, value: Value, line: &Line) {
+        self.put(
+            path,
+            Node {
+                value,
+                origin: line.origin(),
+            },
+        );
+    }
+
+    /// Sets a key of the whole configuration to text.
+    pub fn set_text(&mut self, path: &str, text: &str, line: &Line) {
+        self.set(path, Value::Text(text.into()), line);
+    }
+
+    /// Sets a key of the listener above.
+    pub fn set_listener(&mut self, key: &str, value: Value, line: &Line) {
+        self.listener().set(
+            key,
+            Node {
+                value,
+                origin: line.origin(),
+            },
+        );
+    }
+
+    /// The listener above, or the default one, which is then opened.
+    pub fn listener(&mut self) -> &mut listener::Draft {
+        let draft = self
+            .listeners
+            .last_mut()
+            .unwrap_or(&mut self.default_listener);
+        draft.used = true;
+        draft
+    }
+
+    /// The default listener, wherever the line stands.
+    pub fn default_listener(&mut self) -> &mut listener::Draft {
+        &mut self.default_listener
+    }
+
+    /// Begins a listener.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn begin(&mut self, draft: listener::Draft) -> Result<(), String> {
+        if self.listeners.len() >= LISTENERS_MAX {
+            return Err(format!("there are more than {LISTENERS_MAX} listeners"));
+        }
+        self.listeners.push(draft);
+        Ok(())
+    }
+
+    /// Notes what the operator should know about a line.
+    pub fn warn(&mut self, line: &Line, text: impl Into<String>) {
+        self.warnings.push(line.problem(text));
+    }
+
+    fn unknown(&mut self, line: &Line) {
+        let names: Vec<&str> = directives::DIRECTIVES.iter().map(|row| row.name).collect();
+        let advice = match nearest(&line.name, &names) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "see mosquitto.conf(5) for those there are".into(),
+        };
+        self.problems
+            .push(line.problem(format!("is not a directive of Mosquitto; {advice}")));
+    }
+
+    fn refuse_bridge(&mut self, bridge: Option<(&Line, usize)>) {
+        if let (Some((line, count)), Some(directive)) = (bridge, directives::find("connection"))
+            && let Treatment::Refused(why) = directive.treatment
+        {
+            let text = format!(
+                "{why}. Remove the {count} lines of bridge {:?}",
+                line.argument
+            );
+            self.problems.push(line.problem(text));
+        }
+    }
+
+    fn directive(&mut self, line: &Line, directive: &directives::Directive) {
+        if directive.scope == Scope::Security && self.security.is_none() {
+            self.security = Some(line.clone());
+        }
+        let result = match directive.treatment {
+            Treatment::Key(key, argument) => self.key(line, directive.scope, key, argument),
+            Treatment::Special(apply) => apply(self, line),
+            Treatment::Ignored(why) => {
+                self.warn(line, format!("is ignored: {why}"));
+                Ok(())
+            }
+            Treatment::Refused(why) => Err(why.to_owned()),
+        };
+        if let Err(text) = result {
+            self.problems.push(line.problem(text));
+        }
+    }
+
+    fn key(
+        &mut self,
+        line: &Line,
+        scope: Scope,
+        key: &str,
+        argument: Argument,
+    ) -> Result<(), String> {
+        let node = Node {
+            value: value(&line.argument, argument)?,
+            origin: line.origin(),
+        };
+        let own = scope == Scope::Listener || (scope == Scope::Security && self.per_listener);
+        if matches!(argument, Argument::Text | Argument::Path | Argument::Id) {
+            self.only_once(
+                line,
+                if own {
+                    self.listeners.len()
+                } else {
+                    usize::MAX
+                },
+            )?;
+        }
+        match scope {
+            Scope::Listener => self.listener().set(key, node),
+            Scope::Security if own => {
+                let draft = self
+                    .listeners
+                    .last_mut()
+                    .unwrap_or(&mut self.default_listener);
+                draft.set(&format!("access.{key}"), node);
+                draft.used |= key == "password_file" || key == "allow_zero_length_clientid";
+            }
+            Scope::Security => self.put(&format!("access.{key}"), node),
+            Scope::Global | Scope::Bridge => self.put(key, node),
+        }
+        Ok(())
+    }
+
+    fn only_once(&mut self, line: &Line, scope: usize) -> Result<(), String> {
+        match self.once.insert((scope, line.name.clone()), line.number) {
+            Some(first) => Err(format!(
+                "stands already in line {first}; remove one of them"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, path: &str, node: Node) {
+        // The keys of the table of directives never stand in each other's way.
+        self.root.put(&Step::path(path), node).ok();
+    }
+
+    fn default(&mut self, path: &str, value: Value) {
+        if path
+            .split('.')
+            .try_fold(&self.root, |node, key| node.get(key))
+            .is_none()
+        {
+            self.put(path, Node::default(value));
+        }
+    }
+
+    fn finish(mut self, ports: &[u16]) -> load::Draft {
+        for (path, value) in DEFAULTS {
+            self.default(path, value.clone());
+        }
+        for path in UNLIMITED {
+            self.default(path, Value::Text("unlimited".into()));
+        }
+        let implicit = self.listeners.is_empty() && !self.default_listener.used;
+        self.default("access.allow_anonymous", Value::Bool(implicit));
+        for (index, mut draft) in self.all_listeners(ports).into_iter().enumerate() {
+            if let Some(node) = &self.retain_available {
+                draft.set("retain_available", node.clone());
+            }
+            self.put(&format!("listeners.{index}"), draft.finish());
+        }
+        load::Draft {
+            root: self.root,
+            problems: self.problems,
+            warnings: self.warnings,
+            files: Vec::new(),
+            implicit,
+        }
+    }
+
+    /// The listeners to open, the default one among them when it is used.
+    fn all_listeners(&mut self, ports: &[u16]) -> Vec<listener::Draft> {
+        let mut listeners = std::mem::take(&mut self.listeners);
+        let default = &self.default_listener;
+        if default.used {
+            listeners.push(default.clone());
+        } else if listeners.is_empty() {
+            return default.local(ports);
+        } else if let Some(access) = default.node.get("access") {
+            let text =
+                "is about the default listener, which is not opened; move it below a listener";
+            let problem = Problem {
+                origin: access.origin.clone(),
+                key: String::new(),
+                text: text.into(),
+            };
+            self.warnings.push(problem);
+        }
+        listeners
+    }
+}
+
+/// `per_listener_settings true | false`, before all that it changes.
+pub fn per_listener_settings(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let per_listener = switch(&line.argument)?;
+    if let (true, Some(before)) = (
+        per_listener != translation.per_listener,
+        &translation.security,
+    ) {
+        let text = format!(
+            "must stand before {} in line {}; move it up",
+            before.name, before.number
+        );
+        return Err(text);
+    }
+    translation.per_listener = per_listener;
+    Ok(())
+}
+
+/// `max_inflight_messages count`: both ways, as in Mosquitto; 0 for no limit.
+pub fn inflight(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let count = match count(&line.argument)? {
+        0 => 65_535,
+        count => count,
+    };
+    translation.set("limits.inflight_messages", Value::Integer(count), line);
+    translation.set("limits.receive_maximum", Value::Integer(count), line);
+    Ok(())
+}
+
+/// `persistence true | false`
+pub fn persistence(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if switch(&line.argument)? {
+        let text = "is ignored: this version keeps sessions and retained messages in memory, and \
+                    a restart loses them";
+        translation.warn(line, text);
+    }
+    Ok(())
+}
+
+/// `persistent_client_expiration 14d`
+pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let wrong = || {
+        format!(
+            "needs a number and h, d, w, m or y, as 14d, not {:?}",
+            line.argument
+        )
+    };
+    let unit = line.argument.chars().last().ok_or_else(wrong)?;
+    let hours = match unit {
+        'h' => 1,
+        'd' => 24,
+        'w' => 7 * 24,
+        'm' => 30 * 24,
+        'y' => 365 * 24,
+        _ => return Err(wrong()),
+    };
+    let number = line
+        .argument
+        .trim_end_matches(unit)
+        .parse::<u32>()
+        .map_err(|_| wrong())?;
+    let text = format!("{}h", u64::from(number) * hours);
+    translation.set_text("sessions.session_expiry_max", &text, line);
+    Ok(())
+}
+
+/// `retain_available true | false`, of all listeners.
+pub fn retain_available(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let value = Value::Bool(switch(&line.argument)?);
+    translation.retain_available = Some(Node {
+        value,
+        origin: line.origin(),
+    });
+    Ok(())
+}
+
+/// `set_tcp_nodelay true | false`
+pub fn nodelay(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if !switch(&line.argument)? {
+        translation.warn(line, "is ignored: small packets are always sent at once");
+    }
+    Ok(())
+}
+
+/// `true` or `false`, as Mosquitto reads them.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!("needs true or false, not {text:?}")),
+    }
+}
+
+fn count(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| format!("needs a whole number, not {text:?}"))
+}
+
+fn value(text: &str, argument: Argument) -> Result<Value, String> {
+    let limit = |number: i64| match number {
+        ..=0 => Value::Text("unlimited".into()),
+        number => Value::Integer(number),
+    };
+    match argument {
+        Argument::Switch => switch(text).map(Value::Bool),
+        Argument::Count => count(text).map(Value::Integer),
+        Argument::Limit | Argument::Bytes => count(text).map(limit),
+        Argument::Seconds => count(text).map(|seconds| Value::Text(format!("{seconds}s"))),
+        Argument::Text | Argument::Path | Argument::Id if text.is_empty() => {
+            Err("needs a value behind it".into())
+        }
+        Argument::Text | Argument::Path | Argument::Id => Ok(Value::Text(text.into())),
+    }
+}
