@@ -5,15 +5,12 @@
 //! each connection. Connections send no pings (keep alive is 0).
 
 use crate::error::Error;
+use crate::outbox::{Outbox, unexpected};
 use crate::poller::Poller;
 use crate::stream::{SCRATCH_BYTES, Stream};
-use dunlin_codec::{
-    AckKind, Connect, Decoded, Packet, PacketId, PublishParts, Qos, ReasonCode, Subscribe,
-    SubscribeFiltersBuf, SubscriptionOptions, Version, decode, encode, encode_ack,
-};
+use dunlin_codec::{Connect, Decoded, Packet, PacketId, Qos, Version, decode};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use std::{
-    fmt::Display,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     time::{Duration, Instant},
@@ -72,14 +69,6 @@ pub trait Inbox {
         now: Instant,
         outbox: &mut Outbox<'_>,
     ) -> Result<(), Error>;
-}
-
-/// Where packets to the broker go. They are written at the end of the turn.
-#[derive(Debug)]
-pub struct Outbox<'a> {
-    version: Version,
-    clients: &'a mut [Stream],
-    unflushed: &'a mut Vec<usize>,
 }
 
 impl Fleet {
@@ -231,76 +220,6 @@ impl Fleet {
         }
         Ok(())
     }
-}
-
-impl Outbox<'_> {
-    /// Sends any packet.
-    pub fn say(&mut self, client: usize, packet: &Packet<'_>) -> Result<(), Error> {
-        let version = self.version;
-        encode(packet, version, self.queue(client)).map_err(unencodable)
-    }
-
-    /// Sends a PUBLISH.
-    pub fn publish(&mut self, client: usize, parts: &PublishParts<'_>) -> Result<(), Error> {
-        let version = self.version;
-        parts
-            .encode(version, self.queue(client))
-            .map_err(unencodable)
-    }
-
-    /// Sends an acknowledgement that all is well.
-    pub fn acknowledge(&mut self, client: usize, kind: AckKind, packet_id: PacketId) {
-        let version = self.version;
-        encode_ack(
-            kind,
-            packet_id,
-            ReasonCode::Success,
-            version,
-            self.queue(client),
-        );
-    }
-
-    /// Sends a SUBSCRIBE.
-    pub fn subscribe(
-        &mut self,
-        client: usize,
-        packet_id: PacketId,
-        filter: &str,
-        qos: Qos,
-    ) -> Result<(), Error> {
-        let mut filters = SubscribeFiltersBuf::new();
-        let options = SubscriptionOptions {
-            qos,
-            ..SubscriptionOptions::default()
-        };
-        filters.push(filter, options).map_err(unencodable)?;
-        let subscribe = Subscribe {
-            packet_id,
-            properties: Default::default(),
-            filters: filters.as_filters(),
-        };
-        self.say(client, &Packet::Subscribe(subscribe))
-    }
-
-    fn queue(&mut self, client: usize) -> &mut Vec<u8> {
-        let stream = &mut self.clients[client];
-        if stream.queue_to_flush() {
-            self.unflushed.push(client);
-        }
-        stream.outgoing()
-    }
-}
-
-/// What to say of a packet that has no place in the run.
-pub fn unexpected(packet: &Packet<'_>) -> Error {
-    Error::Broker(format!(
-        "sent what nobody asked for: {:?}",
-        packet.packet_type()
-    ))
-}
-
-fn unencodable(error: impl Display) -> Error {
-    Error::Refused(format!("a packet that MQTT cannot say: {error}"))
 }
 
 /// Connects from 127.0.0.1, or the `source`th address behind it. On IPv6 there

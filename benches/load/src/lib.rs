@@ -9,16 +9,18 @@
 //! It connects to loopback addresses only, and it is no test of conformance: a
 //! broker that breaks the protocol ends the run.
 //!
-//! Start reading at [`traffic`], which runs a [`crowd`] on a [`fleet`] and books
-//! it in a [`ledger`]. [`router`] stands for itself.
+//! Start reading at [`traffic`], whose [`exchange`] runs a [`crowd`] on a [`fleet`]
+//! and books it in a [`ledger`]. [`router`] stands for itself.
 #![forbid(unsafe_code)]
 
 pub mod crowd;
 pub mod error;
+pub mod exchange;
 pub mod fleet;
 pub mod histogram;
 pub mod idle;
 pub mod ledger;
+pub mod outbox;
 pub mod poller;
 pub mod process;
 pub mod report;

@@ -78,10 +78,13 @@ struct Traffic {
     #[arg(long, default_value_t = 64, value_parser = payload_bytes)]
     payload: usize,
     /// Closed loop: unfinished messages of each publisher.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=60_000))]
-    window: Option<u32>,
+    #[arg(long, group = "pace", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    window: u32,
+    /// Closed loop instead: unfinished messages of all publishers, who send in turn.
+    #[arg(long, group = "pace", value_name = "WINDOW", value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    together: Option<u32>,
     /// Open loop instead: messages a second, of all publishers together.
-    #[arg(long, value_name = "PER_SECOND", conflicts_with = "window", value_parser = rate)]
+    #[arg(long, group = "pace", value_name = "PER_SECOND", value_parser = rate)]
     rate: Option<f64>,
     /// Seconds of traffic before the measured section.
     #[arg(long, default_value = "1", value_parser = seconds)]
@@ -127,9 +130,6 @@ enum Mqtt {
     #[value(name = "5")]
     Mqtt5,
 }
-
-/// Without either, a window of this many messages.
-const WINDOW: u32 = 16;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -197,7 +197,6 @@ impl Broker {
 impl Traffic {
     fn plan(&self) -> Result<Plan, Error> {
         let subscribers = self.subscribers.unwrap_or(self.publishers);
-        let window = Pace::Window(self.window.unwrap_or(WINDOW));
         Ok(Plan {
             target: self.broker.target()?,
             process: self.broker_pid.map(Process),
@@ -208,7 +207,11 @@ impl Traffic {
                 _ => Qos::ExactlyOnce,
             },
             payload_bytes: self.payload,
-            pace: self.rate.map_or(window, Pace::PerSecond),
+            pace: match (self.rate, self.together) {
+                (Some(rate), _) => Pace::PerSecond(rate),
+                (None, Some(window)) => Pace::Together(window),
+                (None, None) => Pace::Window(self.window),
+            },
             warm_up: self.warm_up,
             duration: self.seconds,
             deliveries: self.deliveries,

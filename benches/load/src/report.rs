@@ -2,6 +2,7 @@
 
 use crate::crowd::Pattern;
 use crate::histogram::Histogram;
+use crate::traffic::Pace;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -20,10 +21,8 @@ pub struct TrafficReport {
     pub protocol_level: u8,
     /// Length of a payload.
     pub payload_bytes: usize,
-    /// Closed loop: unfinished messages of each publisher.
-    pub window: Option<u32>,
-    /// Open loop: messages that were due in a second.
-    pub messages_per_second: Option<f64>,
+    /// When publishers sent.
+    pub pace: Pace,
     /// Length of the measured section.
     pub seconds: f64,
     /// Deliveries in the measured section.

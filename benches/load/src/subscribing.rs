@@ -1,8 +1,9 @@
 //! How long a SUBSCRIBE waits for its SUBACK.
 
 use crate::error::Error;
-use crate::fleet::{Fleet, Inbox, Outbox, Target, unexpected};
+use crate::fleet::{Fleet, Inbox, Target};
 use crate::histogram::Histogram;
+use crate::outbox::{Outbox, unexpected};
 use crate::process::Process;
 use crate::report::{Latency, SubscribeReport};
 use dunlin_codec::{Packet, PacketId, Qos};
