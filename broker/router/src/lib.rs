@@ -1,1 +1,202 @@
-//! From a message to the inboxes that want it
+//! From a message to the inboxes that want it.
+//!
+//! ```text
+//!  connection ─▶ Dispatch::publish ─▶ topic index ─▶ Subscriber (an inbox) ─▶ its connection
+//!                      │                  └─ Group (a shared subscription) ─▶ one of its members
+//!                      ├─ retained values
+//!                      └─ mailboxes to other workers
+//! ```
+//!
+//! [`Router`] is shared by all threads; [`Dispatch`] is one thread's way into it, with what that
+//! thread caches. [`Router::attach`] and [`Router::detach`] are the beginning and end of a
+//! connection: the client directory, take-over, wills and session expiry. The router knows no
+//! socket and no disk: what may lie elsewhere is behind [`ports`].
+//!
+//! It decides nothing about access; callers ask `dunlin-auth` first.
+#![forbid(unsafe_code)]
+
+mod attach;
+mod detach;
+mod directory;
+mod dispatch;
+mod groups;
+mod mailbox;
+pub mod ports;
+mod retained;
+mod subscribe;
+mod subscriber;
+mod target;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dunlin_metrics::{Cells, Counter, Registry};
+use dunlin_time::{Clock, Now};
+use dunlin_topic::{CacheLimits, Index};
+use parking_lot::Mutex;
+
+pub use attach::{AttachError, AttachRequest, Attached};
+pub use detach::Departure;
+pub use dispatch::{Dispatch, Publication, Published};
+pub use groups::Strategy;
+pub use retained::RetainedLimits;
+pub use subscribe::{Scan, SubscribeRequest, Subscribed};
+pub use subscriber::{Control, HandedOver, Pushed, Subscriber, Taken};
+pub use target::{SessionTarget, Target, TargetOptions};
+
+use directory::Directory;
+use groups::Groups;
+use mailbox::Mailboxes;
+use ports::Store;
+use retained::Retained;
+
+/// Bounds of one session's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Messages waiting, beside those sent and unacknowledged.
+    pub messages: usize,
+    /// Their bytes in memory, each message counted in full in each queue.
+    pub bytes: usize,
+    /// Whether QoS 0 messages are kept for sessions without a connection.
+    pub keep_qos_0: bool,
+}
+
+/// What the router is told at start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Threads that own connections.
+    pub workers: u32,
+    /// Of every session's queue.
+    pub queue: QueueLimits,
+    /// Of all retained messages.
+    pub retained: RetainedLimits,
+    /// How shared subscriptions choose.
+    pub shared: Strategy,
+    /// Subscriptions that one session may have.
+    pub maximum_subscriptions: usize,
+    /// Sessions that may exist, connected or not.
+    pub maximum_sessions: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            workers: 1,
+            queue: QueueLimits {
+                messages: 10_000,
+                bytes: 8 * 1024 * 1024,
+                keep_qos_0: false,
+            },
+            retained: RetainedLimits {
+                messages: 1_000_000,
+                bytes: 128 * 1024 * 1024,
+            },
+            shared: Strategy::RoundRobin,
+            maximum_subscriptions: 10_000,
+            maximum_sessions: 1_000_000,
+        }
+    }
+}
+
+/// Everything that connections share.
+pub struct Router {
+    settings: Settings,
+    clock: Clock,
+    index: Index<Target>,
+    directory: Directory,
+    groups: Groups,
+    retained: Mutex<Retained>,
+    mailboxes: Mailboxes,
+    store: Arc<dyn Store>,
+    metrics: Arc<Registry>,
+    numbers: AtomicU64,
+    /// Set while the process is over its memory budget: queues take no more.
+    short_of_memory: AtomicBool,
+}
+
+impl Router {
+    /// A router without sessions.
+    pub fn new(
+        settings: Settings,
+        clock: Clock,
+        store: Arc<dyn Store>,
+        metrics: Arc<Registry>,
+    ) -> Arc<Self> {
+        Arc::new(Router {
+            index: Index::new(),
+            directory: Directory::new(clock.now().monotonic),
+            groups: Groups::new(settings.shared),
+            retained: Mutex::new(Retained::new(settings.retained)),
+            mailboxes: Mailboxes::new(settings.workers),
+            clock,
+            store,
+            metrics,
+            numbers: AtomicU64::new(1),
+            short_of_memory: AtomicBool::new(false),
+            settings,
+        })
+    }
+
+    /// One thread's way into the router. `worker` is below [`Settings::workers`] for a thread that
+    /// owns connections; every other thread passes `None`.
+    pub fn dispatch(self: &Arc<Self>, worker: Option<u32>, cells: Arc<Cells>) -> Dispatch {
+        Dispatch::new(self.clone(), worker, cells, CacheLimits::default())
+    }
+
+    /// What the router was told at start.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// All counts.
+    pub fn metrics(&self) -> &Registry {
+        &self.metrics
+    }
+
+    /// The time, for those that have no turn of their own.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// A number that no session or connection of this process has had.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sessions that exist, connected or not.
+    pub fn sessions(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// Subscriptions that exist, a shared one once for each member.
+    pub fn subscriptions(&self) -> u64 {
+        let total = |counter| self.metrics.total(counter);
+        total(Counter::SubscriptionsAdded).wrapping_sub(total(Counter::SubscriptionsRemoved))
+    }
+
+    /// Retained messages, and their bytes.
+    pub fn retained(&self) -> (usize, usize) {
+        let retained = self.retained.lock();
+        (retained.len(), retained.bytes())
+    }
+
+    /// Told by whoever watches the process' memory: while short, messages are not queued.
+    pub fn set_short_of_memory(&self, short: bool) {
+        self.short_of_memory.store(short, Ordering::Relaxed);
+    }
+
+    /// Whether the process is over its memory budget.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.short_of_memory.load(Ordering::Relaxed)
+    }
+
+    /// The session of this client, if it has one.
+    pub fn session(&self, client_id: &str) -> Option<Arc<Subscriber>> {
+        self.directory.get(client_id)
+    }
+
+    /// Up to `limit` sessions, in no order; for people.
+    pub fn list_sessions(&self, limit: usize) -> Vec<Arc<Subscriber>> {
+        self.directory.list(limit)
+    }
+}

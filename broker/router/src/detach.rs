@@ -1,0 +1,236 @@
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunlin_metrics::Counter;
+use dunlin_session::{SessionState, Will};
+use dunlin_time::Now;
+use dunlin_topic::{Cursor, TopicFilter};
+
+use crate::directory::{Absence, Owner};
+use crate::{Dispatch, HandedOver, Router, Subscriber};
+
+/// How a connection ended, for its session.
+#[derive(Debug)]
+pub struct Departure {
+    /// What the session has open.
+    pub state: SessionState,
+    /// Seconds that the session goes on; `u32::MAX` is for ever.
+    pub session_expiry: u32,
+    /// A will that is to be published, and that the access rules allow.
+    pub will: Option<Will>,
+}
+
+impl Router {
+    /// Ends a connection's ownership of its session: a newer connection gets it, or it waits for
+    /// its client, or it ends.
+    pub async fn detach(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        connection: u64,
+        departure: Departure,
+        now: Now,
+        dispatch: &RefCell<Dispatch>,
+    ) {
+        subscriber.set_attached(false);
+        let Departure {
+            state,
+            session_expiry,
+            will,
+        } = departure;
+        let (at_once, delayed) = match will {
+            Some(will) if will.delay.is_zero() => (Some(will), None),
+            other => (None, other),
+        };
+        if let Some(will) = &at_once {
+            self.publish_will(will, subscriber, &mut dispatch.borrow_mut());
+        }
+        let handed_over = HandedOver {
+            state,
+            will: delayed,
+        };
+        if session_expiry > 0 {
+            return self
+                .leave_waiting(subscriber, connection, handed_over, session_expiry, now)
+                .await;
+        }
+        if let Some(HandedOver { state, will }) = self.remove(subscriber, connection, handed_over) {
+            self.end(subscriber, state, &mut dispatch.borrow_mut());
+            if let Some(will) = &will {
+                self.publish_will(will, subscriber, &mut dispatch.borrow_mut());
+            }
+        }
+    }
+
+    /// The state is kept before the directory says that nobody has the session, so that whoever
+    /// attaches finds it.
+    async fn leave_waiting(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        connection: u64,
+        HandedOver { state, will }: HandedOver,
+        session_expiry: u32,
+        now: Now,
+    ) {
+        if !self.is_owner(subscriber, connection) {
+            return hand_over(subscriber, HandedOver { state, will });
+        }
+        if let Err(error) = self.store.detach(&subscriber.client_id, state).get().await {
+            tracing::error!(client_id = %subscriber.client_id, %error, "session not kept");
+        }
+        {
+            let mut shard = self.directory.lock(&subscriber.client_id);
+            if let Some(entry) = shard.entry()
+                && entry.is_owned_by(subscriber, connection)
+            {
+                let mut absence = absence(session_expiry, will, now);
+                self.directory.schedule(subscriber, &mut absence);
+                entry.owner = Owner::Nobody(absence);
+                return;
+            }
+        }
+        // Claimed meanwhile: the taker waits for what the store now has.
+        let state = self.store.attach(&subscriber.client_id).get().await;
+        let state = state.ok().flatten().unwrap_or_default();
+        hand_over(subscriber, HandedOver { state, will });
+    }
+
+    fn is_owner(&self, subscriber: &Arc<Subscriber>, connection: u64) -> bool {
+        let mut shard = self.directory.lock(&subscriber.client_id);
+        shard
+            .entry()
+            .is_some_and(|entry| entry.is_owned_by(subscriber, connection))
+    }
+
+    /// Takes a session that ends out of the directory; `None` if a newer connection got it.
+    fn remove(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        connection: u64,
+        handed_over: HandedOver,
+    ) -> Option<HandedOver> {
+        let mut shard = self.directory.lock(&subscriber.client_id);
+        if shard
+            .entry()
+            .is_some_and(|entry| entry.is_owned_by(subscriber, connection))
+        {
+            shard.remove();
+            return Some(handed_over);
+        }
+        match subscriber.next_taker() {
+            Some(taker) => taker.send(handed_over).err(),
+            None => Some(handed_over),
+        }
+    }
+
+    /// Ends a session that is no longer in the directory: its subscriptions and its queue.
+    pub(crate) fn end(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        mut state: SessionState,
+        dispatch: &mut Dispatch,
+    ) {
+        self.unsubscribe_all(subscriber, dispatch.cells());
+        let left = subscriber.drain();
+        dispatch.redistribute(left.into_iter().chain(state.outbound.take_shared()));
+        dispatch.cells().add(Counter::SessionsEnded, 1);
+    }
+
+    pub(crate) fn publish_will(
+        &self,
+        will: &Will,
+        subscriber: &Subscriber,
+        dispatch: &mut Dispatch,
+    ) {
+        let message = will.message(subscriber.number, &will.topic, self.now().wall);
+        dispatch.publish_message(&message);
+        dispatch.cells().add(Counter::WillsPublished, 1);
+    }
+
+    /// Does what is due for sessions without a connection: delayed wills and session expiry.
+    /// Called every now and then by one thread.
+    pub async fn run_due(&self, now: Now, dispatch: &mut Dispatch) {
+        let mut due = Vec::new();
+        self.directory
+            .timers
+            .lock()
+            .advance(now.monotonic, &mut due);
+        for subscriber in due {
+            self.run_due_session(&subscriber, now, dispatch).await;
+        }
+    }
+
+    async fn run_due_session(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        now: Now,
+        dispatch: &mut Dispatch,
+    ) {
+        let (will, expired) = {
+            let mut shard = self.directory.lock(&subscriber.client_id);
+            let Some(entry) = shard.entry() else {
+                return;
+            };
+            let Owner::Nobody(absence) = &mut entry.owner else {
+                return;
+            };
+            if !Arc::ptr_eq(&entry.subscriber, subscriber) {
+                return;
+            }
+            let expired = absence.expires.is_some_and(|at| at <= now.monotonic);
+            let will = absence
+                .will
+                .take_if(|(due, _)| expired || *due <= now.monotonic);
+            match expired {
+                true => drop(shard.remove()),
+                false => self.directory.schedule(subscriber, absence),
+            }
+            (will, expired)
+        };
+        if let Some((_, will)) = &will {
+            self.publish_will(will, subscriber, dispatch);
+        }
+        if expired {
+            let state = self.store.attach(&subscriber.client_id).get().await;
+            self.end(
+                subscriber,
+                state.ok().flatten().unwrap_or_default(),
+                dispatch,
+            );
+            dispatch.cells().add(Counter::SessionsExpired, 1);
+        }
+    }
+
+    /// One step of removing expired retained messages; give the answer to the next call.
+    pub fn sweep_retained(&self, now: Now, from: Option<Cursor>) -> Option<Cursor> {
+        let everything = TopicFilter::new("#").ok()?;
+        self.retained
+            .lock()
+            .sweep(now.wall, everything, from.as_ref())
+    }
+}
+
+fn absence(session_expiry: u32, will: Option<Will>, now: Now) -> Absence {
+    let seconds = Duration::from_secs(session_expiry.into());
+    let due = |will: &Will| now.monotonic + will.delay.min(seconds);
+    Absence {
+        expires: (session_expiry != u32::MAX).then(|| now.monotonic + seconds),
+        will: will.map(|will| (due(&will), will)),
+        timer: None,
+    }
+}
+
+fn hand_over(subscriber: &Subscriber, handed_over: HandedOver) {
+    if let Some(taker) = subscriber.next_taker()
+        && taker.send(handed_over).is_err()
+    {
+        tracing::warn!(client_id = %subscriber.client_id, "the session's taker went away");
+    }
+}
+
+impl crate::directory::Entry {
+    fn is_owned_by(&self, subscriber: &Arc<Subscriber>, connection: u64) -> bool {
+        Arc::ptr_eq(&self.subscriber, subscriber)
+            && matches!(self.owner, Owner::Connection(owner) if owner == connection)
+    }
+}

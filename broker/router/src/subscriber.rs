@@ -1,0 +1,320 @@
+//! A session as the rest of the broker sees it: an inbox with a name.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::Waker;
+
+use dunlin_codec::{Qos, ReasonCode};
+use dunlin_session::{Delivery, SessionState, Ticket, Will};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::QueueLimits;
+
+/// One session's place in the broker, from its first CONNECT to its end: what index targets point
+/// to. Connections come and go; the queue stays.
+pub struct Subscriber {
+    /// Unique in this process; also what No Local compares.
+    pub number: u64,
+    /// Unique among live sessions.
+    pub client_id: Box<str>,
+    /// The worker whose connection last had this session: deliveries travel by its mailboxes, so
+    /// that one path keeps their order.
+    home: AtomicU32,
+    /// Whether the session outlives its connection: then its messages gate acknowledgements.
+    persistent: AtomicBool,
+    /// Messages sent and unacknowledged, as of the last turn: for shared subscriptions.
+    inflight: AtomicU32,
+    // Locked for a push or a swap, by any worker; never while another lock is taken.
+    inbox: Mutex<Inbox>,
+    /// Filters as subscribed, with `$share/...`; sorted.
+    // Locked by the session's own connection, and by whoever ends the session.
+    pub(crate) subscriptions: Mutex<Vec<Box<str>>>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    queue: VecDeque<Delivery>,
+    bytes: usize,
+    control: VecDeque<Control>,
+    /// Present while a connection sleeps on this inbox.
+    waker: Option<Waker>,
+    /// Woken when the queue has drained below half its limit.
+    waiting_for_room: Vec<Waker>,
+    attached: bool,
+}
+
+/// What a connection is told from outside, ahead of its messages.
+#[derive(Debug)]
+pub enum Control {
+    /// A newer connection has the same client id: end, and hand the session over.
+    TakeOver(oneshot::Sender<HandedOver>),
+    /// End this connection.
+    Close {
+        /// The connection meant; a later one of the session ignores it.
+        connection: u64,
+        /// For the DISCONNECT.
+        reason: ReasonCode,
+        /// For the log and the client.
+        what: Cow<'static, str>,
+    },
+    /// The answer to a postponed PUBLISH.
+    Settled {
+        /// The connection that postponed it.
+        connection: u64,
+        /// Which.
+        ticket: Ticket,
+        /// What to acknowledge it with.
+        reason: ReasonCode,
+    },
+}
+
+/// A session on its way from one connection to the next.
+#[derive(Debug, Default)]
+pub struct HandedOver {
+    /// What the older connection left.
+    pub state: SessionState,
+    /// A delayed will: void if the session goes on, due if it ends [MQTT-3.1.3-9].
+    pub will: Option<Will>,
+}
+
+/// What became of a pushed delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is queued.
+    Queued,
+    /// It is queued and the queue is more than half full.
+    Crowded,
+    /// The queue is at its limit: dropped for this session.
+    Full,
+    /// QoS 0 while no connection is there: dropped, as the standard allows.
+    Away,
+}
+
+impl Subscriber {
+    pub(crate) fn new(number: u64, client_id: &str, home: u32) -> Self {
+        Subscriber {
+            number,
+            client_id: client_id.into(),
+            home: AtomicU32::new(home),
+            persistent: AtomicBool::new(false),
+            inflight: AtomicU32::new(0),
+            inbox: Mutex::default(),
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    /// The worker whose mailboxes lead here.
+    pub fn home(&self) -> u32 {
+        self.home.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn move_home(&self, worker: u32) {
+        self.home.store(worker, Ordering::Release);
+    }
+
+    /// Whether the session outlives its connection.
+    pub fn is_persistent(&self) -> bool {
+        self.persistent.load(Ordering::Relaxed)
+    }
+
+    /// Set at CONNECT, and again if DISCONNECT changes the expiry.
+    pub fn set_persistent(&self, persistent: bool) {
+        self.persistent.store(persistent, Ordering::Relaxed);
+    }
+
+    /// Tells shared subscriptions how busy this session is.
+    pub fn set_inflight(&self, inflight: usize) {
+        let inflight = u32::try_from(inflight).unwrap_or(u32::MAX);
+        if self.inflight.load(Ordering::Relaxed) != inflight {
+            self.inflight.store(inflight, Ordering::Relaxed);
+        }
+    }
+
+    /// Messages queued or unacknowledged; roughly, for choosing.
+    pub(crate) fn load(&self) -> usize {
+        self.inbox.lock().queue.len() + self.inflight.load(Ordering::Relaxed) as usize
+    }
+
+    /// Queues a delivery and wakes the connection if it sleeps.
+    pub fn push(&self, delivery: Delivery, limits: &QueueLimits) -> Pushed {
+        let mut inbox = self.inbox.lock();
+        if !inbox.attached && delivery.qos == Qos::AtMostOnce && !limits.keep_qos_0 {
+            return Pushed::Away;
+        }
+        let bytes = delivery.message.memory();
+        if inbox.queue.len() >= limits.messages || inbox.bytes + bytes > limits.bytes {
+            // A message larger than the whole limit still passes through an empty queue.
+            if !inbox.queue.is_empty() {
+                return Pushed::Full;
+            }
+        }
+        inbox.bytes += bytes;
+        inbox.queue.push_back(delivery);
+        let crowded = inbox.is_crowded(limits);
+        let waker = inbox.waker.take();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        match crowded {
+            true => Pushed::Crowded,
+            false => Pushed::Queued,
+        }
+    }
+
+    /// Sends word to the connection.
+    pub fn control(&self, control: Control) {
+        let mut inbox = self.inbox.lock();
+        inbox.control.push_back(control);
+        if let Some(waker) = inbox.waker.take() {
+            drop(inbox);
+            waker.wake();
+        }
+    }
+
+    /// The oldest word to the connection.
+    pub fn next_control(&self) -> Option<Control> {
+        self.inbox.lock().control.pop_front()
+    }
+
+    /// Moves up to `most` deliveries, of `bytes` together, to `batch`; whether any were there.
+    /// Without any, `waker` is kept, and woken by the next push.
+    ///
+    /// With `most` zero only word from outside wakes.
+    pub fn take(
+        &self,
+        most: usize,
+        bytes: usize,
+        batch: &mut Vec<Delivery>,
+        waker: &Waker,
+    ) -> Taken {
+        let mut inbox = self.inbox.lock();
+        let mut taken = 0;
+        let mut size = 0;
+        while taken < most && size < bytes {
+            let Some(delivery) = inbox.queue.pop_front() else {
+                break;
+            };
+            size += delivery.message.memory();
+            batch.push(delivery);
+            taken += 1;
+        }
+        inbox.bytes -= size;
+        if inbox.queue.is_empty() && inbox.queue.capacity() > 0 {
+            inbox.queue = VecDeque::new();
+        }
+        let is_empty = inbox.queue.is_empty();
+        if inbox.control.is_empty() && (is_empty || taken == 0) {
+            match &mut inbox.waker {
+                Some(kept) => kept.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        let waiting = match is_empty || inbox.queue.len() < taken {
+            true => std::mem::take(&mut inbox.waiting_for_room),
+            false => Vec::new(),
+        };
+        let taken = Taken {
+            control: !inbox.control.is_empty(),
+            more: !is_empty,
+        };
+        drop(inbox);
+        waiting.into_iter().for_each(Waker::wake);
+        taken
+    }
+
+    /// Puts a delivery back at the front: the window closed before it.
+    pub fn put_back(&self, deliveries: impl DoubleEndedIterator<Item = Delivery>) {
+        let mut inbox = self.inbox.lock();
+        for delivery in deliveries.rev() {
+            inbox.bytes += delivery.message.memory();
+            inbox.queue.push_front(delivery);
+        }
+    }
+
+    /// Wakes `waker` once when the queue has room again; whether it must wait at all.
+    pub fn wait_for_room(&self, limits: &QueueLimits, waker: &Waker) -> bool {
+        let mut inbox = self.inbox.lock();
+        let wait = inbox.attached && inbox.is_crowded(limits);
+        if wait
+            && !inbox
+                .waiting_for_room
+                .iter()
+                .any(|other| other.will_wake(waker))
+        {
+            inbox.waiting_for_room.push(waker.clone());
+        }
+        wait
+    }
+
+    /// Messages queued.
+    pub fn queued(&self) -> usize {
+        self.inbox.lock().queue.len()
+    }
+
+    /// Bytes queued.
+    pub fn queued_bytes(&self) -> usize {
+        self.inbox.lock().bytes
+    }
+
+    /// Whether a connection is there.
+    pub fn is_attached(&self) -> bool {
+        self.inbox.lock().attached
+    }
+
+    pub(crate) fn set_attached(&self, attached: bool) {
+        let mut inbox = self.inbox.lock();
+        inbox.attached = attached;
+        if !attached {
+            inbox.waker = None;
+            let waiting = std::mem::take(&mut inbox.waiting_for_room);
+            drop(inbox);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Empties the queue: the session ended, or memory is short.
+    pub(crate) fn drain(&self) -> VecDeque<Delivery> {
+        let mut inbox = self.inbox.lock();
+        inbox.bytes = 0;
+        std::mem::take(&mut inbox.queue)
+    }
+
+    /// The oldest waiting take-over; other words were for a connection that is gone.
+    pub(crate) fn next_taker(&self) -> Option<oneshot::Sender<HandedOver>> {
+        let mut inbox = self.inbox.lock();
+        while let Some(control) = inbox.control.pop_front() {
+            if let Control::TakeOver(taker) = control {
+                return Some(taker);
+            }
+        }
+        None
+    }
+}
+
+/// What [`Subscriber::take`] leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Words from outside wait.
+    pub control: bool,
+    /// Deliveries wait.
+    pub more: bool,
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("number", &self.number)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inbox {
+    fn is_crowded(&self, limits: &QueueLimits) -> bool {
+        self.queue.len() * 2 > limits.messages || self.bytes * 2 > limits.bytes
+    }
+}
