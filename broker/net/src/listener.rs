@@ -61,6 +61,21 @@ impl Accepted {
     }
 }
 
+/// One end of a pair of sockets, whose other end is in this process.
+///
+/// # Errors
+/// When the socket cannot be made non-blocking.
+impl TryFrom<UnixStream> for Accepted {
+    type Error = io::Error;
+
+    fn try_from(socket: UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket: AcceptedSocket::Unix(socket),
+        })
+    }
+}
+
 impl Listener {
     /// Binds and listens; connections complete from here on. Call it inside the tokio runtime that
     /// will accept. A host name is looked up, which may block: at start and on reload only.

@@ -161,6 +161,8 @@ impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     /// What `read_header` makes of `bytes`, and how many of them it took.
@@ -223,6 +225,18 @@ mod tests {
         for (header, source) in table {
             let followed = [header, &b"\x10\x0c\r\n and MQTT"[..]].concat();
             assert_eq!(read(&followed), (Ok(*source), header.len()), "{header:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_may_arrive_in_single_bytes() {
+        let (mut proxy, mut server) = tokio::io::duplex(1);
+        let header = v2([0x21, 0x11], &V4_BODY);
+        let v1 = b"PROXY TCP4 192.0.2.7 10.0.0.1 49153 1883\r\n".to_vec();
+        for header in [header, v1] {
+            let (sent, source) = tokio::join!(proxy.write_all(&header), read_header(&mut server));
+            sent.expect("a duplex that is open");
+            assert_eq!(source.expect("a header"), client("192.0.2.7:49153"));
         }
     }
 
