@@ -148,21 +148,24 @@ impl Node {
     ///
     /// # Errors
     /// [`Misplaced`] when a step does not fit what already stands there. The
-    /// tree is then as it was, but for empty tables and lists on the way.
+    /// tree is then as it was, but for empty tables on the way.
     pub fn put(&mut self, path: &[Step], node: Node) -> Result<(), Misplaced> {
         let Some((step, rest)) = path.split_first() else {
             *self = node;
             return Ok(());
         };
-        let container = |next: Option<&Step>| match next {
-            Some(Step::Index(_)) => Value::List(Vec::new()),
+        let value = match rest.first() {
+            Some(Step::Index(0)) => Value::List(Vec::new()),
+            Some(Step::Index(_)) if self.lacks(step) => return Err(Misplaced::Gap(0)),
             _ => Value::Table(Vec::new()),
         };
-        let new = Node {
-            value: container(rest.first()),
-            origin: node.origin.clone(),
-        };
+        let origin = node.origin.clone();
+        let new = Node { value, origin };
         self.child(step, new)?.put(rest, node)
+    }
+
+    fn lacks(&self, step: &Step) -> bool {
+        matches!(step, Step::Key(key) if self.get(key).is_none())
     }
 
     fn child(&mut self, step: &Step, new: Node) -> Result<&mut Node, Misplaced> {

@@ -120,7 +120,7 @@ impl Reader {
                 let expected = T::expected();
                 self.wrong(
                     node,
-                    format_args!("{expected} {}", show_bounds::<T>(&bounds)),
+                    format_args!("{expected}, {}", show_bounds::<T>(&bounds)),
                 );
                 None
             }

@@ -1,0 +1,578 @@
+//! Files of Mosquitto: what becomes of them, and the exact text of what is
+//! wrong with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dunlin::config::load::import;
+use dunlin::config::{
+    AllowAnonymous, ByteSize, Config, ListenAddress, Loaded, LogDestination, LogLevel,
+    MemoryBudget, Protocol, Request, Source, TlsVersion, load, print,
+};
+use dunlin::mosquitto::directives::{self, DIRECTIVES, Scope, Treatment};
+use tempfile::TempDir;
+
+/// A directory with a mosquitto.conf of the given text.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("m.conf");
+    fs::write(&path, text).expect("the file is written");
+    (directory, path)
+}
+
+/// The configuration, without asking whether the files that it names exist.
+fn good(text: &str) -> Loaded {
+    let (_directory, path) = file(text);
+    import(path).unwrap_or_else(|invalid| panic!("{text}\n{invalid}"))
+}
+
+fn wrong(text: &str) -> String {
+    let (directory, path) = file(text);
+    match import(path) {
+        Ok(loaded) => panic!("{text}\nshould be refused: {loaded:?}"),
+        Err(invalid) => cut(invalid, directory.path()),
+    }
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    let (directory, path) = file(text);
+    let loaded = import(path).unwrap_or_else(|invalid| panic!("{text}\n{invalid}"));
+    loaded
+        .warnings
+        .iter()
+        .map(|warning| cut(warning, directory.path()))
+        .collect()
+}
+
+fn cut(text: impl ToString, directory: &Path) -> String {
+    text.to_string()
+        .replace(&format!("{}/", directory.display()), "")
+}
+
+fn addresses(config: &Config) -> Vec<String> {
+    config
+        .listeners
+        .iter()
+        .map(|listener| listener.address.to_string())
+        .collect()
+}
+
+#[test]
+fn without_a_listener_only_this_machine_may_connect() {
+    let config = good("").config;
+    assert_eq!(addresses(&config), ["localhost:1883"]);
+    assert_eq!(config.access.allow_anonymous, AllowAnonymous::Yes);
+
+    let (_directory, path) = file("retain_available false");
+    let source = Source::Mosquitto(path);
+    let request = Request {
+        source,
+        ports: vec![1, 2],
+        verbose: true,
+        ..Request::default()
+    };
+    let loaded = load(&request).expect("the file is good");
+    assert_eq!(addresses(&loaded.config), ["localhost:1", "localhost:2"]);
+    assert!(
+        loaded
+            .config
+            .listeners
+            .iter()
+            .all(|listener| !listener.retain_available)
+    );
+    assert_eq!(loaded.config.logging.level, LogLevel::Debug);
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn with_a_listener_anonymous_clients_are_refused() {
+    for text in [
+        "listener 1883",
+        "port 1883",
+        "bind_address 0.0.0.0",
+        "max_connections 5",
+    ] {
+        let config = good(text).config;
+        assert_eq!(config.access.allow_anonymous, AllowAnonymous::No, "{text}");
+        assert_eq!(config.listeners.len(), 1, "{text}");
+        assert_eq!(config.listeners[0].address.port(), Some(1883), "{text}");
+    }
+    let (_directory, path) = file("listener 1883");
+    let request = Request {
+        source: Source::Mosquitto(path),
+        ports: vec![5],
+        ..Request::default()
+    };
+    let loaded = load(&request).expect("the file is good");
+    assert_eq!(addresses(&loaded.config), ["[::]:1883"]);
+    assert!(loaded.warnings[0].text.starts_with("is ignored"));
+}
+
+#[test]
+fn what_mosquitto_does_by_default_is_kept() {
+    let config = good("").config;
+    assert_eq!(config.limits.packet_size, ByteSize(268_435_460));
+    assert_eq!(
+        (
+            config.limits.inflight_messages,
+            config.limits.receive_maximum
+        ),
+        (20, 20)
+    );
+    assert_eq!(config.limits.queued_messages, Some(1000));
+    assert_eq!(config.limits.queued_bytes, None);
+    assert_eq!(config.limits.topic_aliases, 10);
+    assert_eq!(config.sessions.session_expiry_max, None);
+    assert_eq!(config.sys.interval, Duration::from_secs(10));
+    assert_eq!(config.logging.level, LogLevel::Info);
+}
+
+#[test]
+fn listeners_are_addresses() {
+    let cases = [
+        ("listener 1883", "[::]:1883", false),
+        ("listener 1883 192.0.2.1", "192.0.2.1:1883", false),
+        ("listener 1883 ::1", "[::1]:1883", false),
+        ("listener 1883 localhost", "localhost:1883", false),
+        ("listener 0 /run/m.sock", "unix:/run/m.sock", false),
+        ("listener 1883\nsocket_domain ipv4", "0.0.0.0:1883", false),
+        ("listener 1883\nsocket_domain ipv6", "[::]:1883", true),
+        ("port 5\nbind_address 127.0.0.1", "127.0.0.1:5", false),
+    ];
+    for (text, address, ipv6_only) in cases {
+        let config = good(text).config;
+        assert_eq!(addresses(&config), [address], "{text}");
+        assert_eq!(config.listeners[0].ipv6_only, ipv6_only, "{text}");
+    }
+}
+
+#[test]
+fn the_file_of_the_first_hour() {
+    let config = good(
+        "allow_anonymous false\npassword_file /etc/mosquitto/passwd\n\
+         listener 1883\nlistener 1884\nprotocol websockets\n",
+    )
+    .config;
+    assert_eq!(addresses(&config), ["[::]:1883", "[::]:1884"]);
+    assert_eq!(config.listeners[0].protocol, Protocol::Mqtt);
+    assert_eq!(config.listeners[1].protocol, Protocol::WebSockets);
+    assert_eq!(config.listeners[1].websocket.paths, ["*"]);
+    assert_eq!(config.access.allow_anonymous, AllowAnonymous::No);
+    assert_eq!(
+        config.access.password_file,
+        Some("/etc/mosquitto/passwd".into())
+    );
+}
+
+#[test]
+fn every_directive_that_is_one_key_sets_it() {
+    let config = good(
+        "acl_file acl\nallow_zero_length_clientid false\nauto_id_prefix id-\n\
+         connection_messages false\nlog_timestamp false\nmax_keepalive 60\n\
+         max_packet_size 1024\nmax_queued_bytes 4096\nmax_queued_messages 0\n\
+         memory_limit 67108864\nmessage_size_limit 512\nmax_inflight_messages 0\n\
+         persistence_location /var/lib/m/\npersistent_client_expiration 2w\npid_file m.pid\n\
+         queue_qos0_messages true\nsys_interval 0\nupgrade_outgoing_qos true\n\
+         retain_available false\nset_tcp_nodelay true\n\
+         listener 1\nmax_connections 7\nmax_qos 1\nmax_topic_alias 3\nmount_point a/\n\
+         use_username_as_clientid true\n",
+    )
+    .config;
+    assert_eq!(config.access.acl_file, Some("acl".into()));
+    assert!(!config.access.allow_zero_length_clientid);
+    assert_eq!(config.access.auto_id_prefix, "id-");
+    assert!(!config.logging.connections && !config.logging.timestamps);
+    let limits = &config.limits;
+    assert_eq!(limits.keepalive, Duration::from_secs(60));
+    assert_eq!(limits.packet_size, ByteSize(1024));
+    assert_eq!(
+        (limits.queued_bytes, limits.queued_messages),
+        (Some(ByteSize(4096)), None)
+    );
+    assert_eq!(limits.memory, MemoryBudget::Size(ByteSize::mib(64)));
+    assert_eq!(limits.payload_size, Some(ByteSize(512)));
+    assert_eq!(
+        (limits.inflight_messages, limits.receive_maximum),
+        (65_535, 65_535)
+    );
+    assert_eq!(config.store.data_dir, PathBuf::from("/var/lib/m/"));
+    assert_eq!(
+        config.sessions.session_expiry_max,
+        Some(Duration::from_secs(14 * 86_400))
+    );
+    assert_eq!(config.pid_file, Some("m.pid".into()));
+    assert!(config.sessions.queue_qos0 && config.sessions.upgrade_outgoing_qos);
+    assert_eq!(config.sys.interval, Duration::ZERO);
+    let listener = &config.listeners[0];
+    assert!(!listener.retain_available);
+    assert_eq!(listener.max_connections, Some(7));
+    assert_eq!((listener.max_qos, listener.max_topic_alias), (1, Some(3)));
+    assert_eq!(listener.mount_point, "a/");
+    assert!(listener.access.use_username_as_clientid);
+}
+
+#[test]
+fn tls_and_certificates() {
+    let text = "listener 8883\ncafile ca.pem\ncapath certs\ncertfile c.pem\nkeyfile k.pem\n\
+                crlfile crl.pem\ntls_version tlsv1.3\ntls_keyform pem\n";
+    let tls = good(text).config.listeners[0]
+        .tls
+        .clone()
+        .expect("there is a certificate");
+    assert_eq!((tls.certificate, tls.key), ("c.pem".into(), "k.pem".into()));
+    assert_eq!(tls.min_version, TlsVersion::Tls13);
+    assert!(
+        tls.client_ca.is_empty() && tls.crl.is_none(),
+        "certificates are not asked for"
+    );
+
+    let text = format!("{text}require_certificate true\nuse_identity_as_username true\n");
+    let listener = good(&text).config.listeners[0].clone();
+    let tls = listener.tls.expect("there is a certificate");
+    assert!(tls.require_client_certificate && listener.access.use_identity_as_username);
+    assert_eq!(tls.client_ca, [Path::new("ca.pem"), Path::new("certs")]);
+    assert_eq!(tls.crl, Some("crl.pem".into()));
+}
+
+#[test]
+fn settings_per_listener_stay_with_their_listener() {
+    let text = "per_listener_settings true\n\
+                listener 1\nallow_anonymous true\n\
+                listener 2\npassword_file two\nacl_file rules\n";
+    let config = good(text).config;
+    let access: Vec<_> = config
+        .listeners
+        .iter()
+        .map(|l| config.access.on(&l.access))
+        .collect();
+    assert_eq!(access[0].allow_anonymous, AllowAnonymous::Yes);
+    assert_eq!(access[0].password_file, None);
+    assert_eq!(access[1].allow_anonymous, AllowAnonymous::No);
+    assert_eq!(access[1].password_file, Some("two".into()));
+    assert_eq!(access[1].acl_file, Some("rules".into()));
+
+    let text = text.replace("true\nlistener 1", "false\nlistener 1");
+    let config = good(&text).config;
+    assert_eq!(config.access.allow_anonymous, AllowAnonymous::Yes);
+    assert_eq!(config.access.password_file, Some("two".into()));
+
+    let said = warnings("per_listener_settings true\nacl_file x\nlistener 1\nallow_anonymous true");
+    let expected = "m.conf:2: acl_file: is about the default listener, which is not opened; move \
+                    it below a listener";
+    assert_eq!(said, [expected]);
+}
+
+#[test]
+fn logs_have_one_destination_and_one_level() {
+    let log = |text: &str| good(text).config.logging;
+    let file = LogDestination::File("/a b".into());
+    assert_eq!(log("log_dest stdout").destination, LogDestination::Stdout);
+    assert_eq!(log("log_dest none").destination, LogDestination::Off);
+    assert_eq!(log("log_dest stderr\nlog_dest file /a b").destination, file);
+    assert_eq!(
+        log("log_type error\nlog_type warning").level,
+        LogLevel::Warn
+    );
+    assert_eq!(log("log_type all\nlog_type none").level, LogLevel::Debug);
+    assert_eq!(
+        warnings("log_dest file /x\nlog_dest stdout\nlog_dest syslog"),
+        [
+            "m.conf:2: log_dest: is ignored; there is one destination, and that is file:/x",
+            "m.conf:3: log_dest: syslog is ignored; lines go to stderr, which systemd's journal \
+             takes",
+        ]
+    );
+}
+
+/// Each file and all that is to be said of it.
+const BAD: &[(&str, &str)] = &[
+    (
+        "# fine\nallow_anonymus true",
+        "m.conf:2: allow_anonymus: is not a directive of Mosquitto; did you mean allow_anonymous?",
+    ),
+    (
+        "zzz 1",
+        "m.conf:1: zzz: is not a directive of Mosquitto; see mosquitto.conf(5) for those there are",
+    ),
+    (
+        "allow_anonymous yes",
+        "m.conf:1: allow_anonymous: needs true or false, not \"yes\"",
+    ),
+    (
+        "listener",
+        "m.conf:1: listener: needs a port from 1 to 65535, not \"\"",
+    ),
+    (
+        "listener 70000",
+        "m.conf:1: listener: needs a port from 1 to 65535, not \"70000\"",
+    ),
+    (
+        "listener 0",
+        "m.conf:1: listener: needs a port from 1 to 65535, or 0 and the path of a unix socket",
+    ),
+    (
+        "listener 5 /x",
+        "m.conf:1: listener: needs port 0 before the path of a unix socket",
+    ),
+    (
+        "listener 1 a/b",
+        "m.conf:1: listener: needs an address, as \"0.0.0.0:1883\", \"[::]:1883\", \
+         \"localhost:1883\" or \"unix:/run/dunlin.sock\", not \"a/b:1\"",
+    ),
+    (
+        "listener 1\nlistener 1",
+        "m.conf:2: listener: another listener has [::]:1 already; choose another port",
+    ),
+    (
+        "listener 1\nmax_qos 3",
+        "m.conf:2: max_qos: needs a number up to 255, from 0 to 2, not 3",
+    ),
+    (
+        "listener 1\nprotocol http_api",
+        "m.conf:2: protocol: needs mqtt or websockets, not \"http_api\"",
+    ),
+    (
+        "max_packet_size 10",
+        "m.conf:1: max_packet_size: needs a size, as 65536 or \"64 KiB\", from 20 B to 268435460 B, \
+         not 10",
+    ),
+    (
+        "max_keepalive 5",
+        "m.conf:1: max_keepalive: needs a duration, as \"500ms\", \"10s\", \"5m\", \"12h\" or \
+         \"7d\", from 10s to 65535s, not \"5s\"",
+    ),
+    (
+        "listener 1\nkeyfile k.pem",
+        "m.conf:2: keyfile: is missing; TLS needs a certificate and its key, in PEM files",
+    ),
+    (
+        "listener 1\ncertfile c\nkeyfile k\nrequire_certificate true",
+        "m.conf:1: listener: needs client_ca, the authorities that sign client certificates",
+    ),
+    (
+        "listener 1\ntls_version tlsv1.1",
+        "m.conf:2: tls_version: TLS 1.1 is not offered, as it is broken; use tlsv1.2",
+    ),
+    (
+        "persistent_client_expiration 14",
+        "m.conf:1: persistent_client_expiration: needs a number and h, d, w, m or y, as 14d, not \
+         \"14\"",
+    ),
+    (
+        "log_dest file",
+        "m.conf:1: log_dest: needs a file, as log_dest file /var/log/dunlin.log",
+    ),
+    (
+        "password_file a\nlistener 1\npassword_file b",
+        "m.conf:3: password_file: stands already in line 1; remove one of them",
+    ),
+    (
+        "acl_file a\nper_listener_settings true",
+        "m.conf:2: per_listener_settings: must stand before acl_file in line 1; move it up",
+    ),
+    (
+        "psk_file keys",
+        "m.conf:1: psk_file: TLS with pre-shared keys is not offered; use certfile and keyfile, \
+         and require_certificate to tell clients apart",
+    ),
+    (
+        "plugin x.so\nplugin_opt_db y\nauth_opt_z 1",
+        "m.conf:1: plugin: Mosquitto's plugins cannot be loaded; remove it, and use password_file \
+         and acl_file\n\
+         m.conf:2: plugin_opt_db: Mosquitto's plugins cannot be loaded; remove it, and use \
+         password_file and acl_file\n\
+         m.conf:3: auth_opt_z: Mosquitto's plugins cannot be loaded; remove it, and use \
+         password_file and acl_file",
+    ),
+    (
+        "connection cloud\naddress a:1883\ntopic # both\nlistener 1\nbridge_cafile x\nconnection b",
+        "m.conf:1: connection: bridges are not offered yet; let the other broker connect to this \
+         one, or keep Mosquitto between the two. Remove the 4 lines of bridge \"cloud\"\n\
+         m.conf:6: connection: bridges are not offered yet; let the other broker connect to this \
+         one, or keep Mosquitto between the two. Remove the 1 lines of bridge \"b\"",
+    ),
+    (
+        "topic # out",
+        "m.conf:1: topic: is about a bridge, and no connection line begins one before it",
+    ),
+    (
+        "include_dir nowhere",
+        "m.conf:1: include_dir: nowhere: there is no such file; correct the path, which starts \
+         where dunlin was started",
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_named_with_line_directive_and_advice() {
+    let mut failed = String::new();
+    for (text, expected) in BAD {
+        let said = wrong(text);
+        if said != *expected {
+            failed.push_str(&format!(
+                "--- {text}\nsays     {said}\nexpected {expected}\n"
+            ));
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
+
+#[test]
+fn files_that_are_missing_are_named_by_their_directive() {
+    let (directory, path) = file("listener 1883\npassword_file /nowhere/passwd");
+    let request = Request {
+        source: Source::Mosquitto(path),
+        ..Request::default()
+    };
+    assert_eq!(
+        cut(load(&request).expect_err("it is missing"), directory.path()),
+        "m.conf:2: password_file: /nowhere/passwd: there is no such file; correct the path, which \
+         starts where dunlin was started"
+    );
+}
+
+#[test]
+fn what_is_ignored_is_said() {
+    for directive in DIRECTIVES {
+        if let Treatment::Ignored(why) = directive.treatment {
+            let said = warnings(&format!(
+                "listener 1\nallow_anonymous true\n{} 1",
+                directive.name
+            ));
+            assert_eq!(
+                said,
+                [format!("m.conf:3: {}: is ignored: {why}", directive.name)]
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_is_said() {
+    for directive in DIRECTIVES.iter().filter(|d| d.scope != Scope::Bridge) {
+        if let Treatment::Refused(why) = directive.treatment
+            && directive.name != "include_dir"
+        {
+            let name = directive.name.replace('*', "x");
+            assert_eq!(
+                wrong(&format!("{name} 1")),
+                format!("m.conf:1: {name}: {why}")
+            );
+        }
+    }
+}
+
+#[test]
+fn included_files_are_read_in_order_and_include_nothing() {
+    let (directory, path) = file("");
+    let included = directory.path().join("conf.d");
+    fs::create_dir(&included).expect("a directory");
+    for (name, text) in [
+        ("b.conf", "protocol websockets"),
+        ("A.conf", "listener 7"),
+        ("c", "x"),
+    ] {
+        fs::write(included.join(name), text).expect("a file");
+    }
+    fs::write(
+        &path,
+        format!("listener 6\ninclude_dir {}", included.display()),
+    )
+    .expect("a file");
+    let loaded = import(path.clone()).expect("all files are good");
+    assert_eq!(addresses(&loaded.config), ["[::]:6", "[::]:7"]);
+    assert_eq!(loaded.config.listeners[1].protocol, Protocol::WebSockets);
+    assert_eq!(
+        loaded.files,
+        [
+            path.clone(),
+            included.join("A.conf"),
+            included.join("b.conf")
+        ]
+    );
+
+    fs::write(included.join("A.conf"), "\ninclude_dir /etc").expect("a file");
+    assert_eq!(
+        cut(import(path).expect_err("it includes"), directory.path()),
+        "conf.d/A.conf:2: include_dir: only the main file may include; move this line there"
+    );
+}
+
+#[test]
+fn an_imported_file_means_the_same() {
+    let (_directory, path) = file(
+        "per_listener_settings true\nmax_inflight_messages 5\npersistent_client_expiration 1d\n\
+         log_dest file /tmp/x y.log\nlog_type all\nretain_available false\n\
+         listener 1883\nallow_anonymous true\nmount_point \"q\\\"/\n\
+         listener 0 /tmp/m.sock\nmax_qos 0\n\
+         listener 8080 localhost\nprotocol websockets\nwebsockets_origin https://a.example\n\
+         websockets_origin https://b.example\nallow_anonymous false\n",
+    );
+    let source = Source::Mosquitto(path.clone());
+    let same = load(&Request {
+        source,
+        ..Request::default()
+    })
+    .expect("the file is good")
+    .config;
+    let imported = import(path).expect("the file is good").config;
+    assert_eq!(imported, same);
+
+    let text = print::toml(&imported);
+    let (_directory, toml) = file(&text);
+    let request = Request {
+        source: Source::Toml(toml),
+        ..Request::default()
+    };
+    assert_eq!(
+        load(&request).expect("printed TOML is good").config,
+        imported,
+        "{text}"
+    );
+    assert_eq!(
+        imported.listeners[1].address,
+        ListenAddress::Unix("/tmp/m.sock".into())
+    );
+    assert_eq!(imported.listeners[2].websocket.origins.len(), 2);
+}
+
+/// The directives of mosquitto.conf(5) of Mosquitto 2.0.11, in its order.
+const MANUAL_PAGE: &str = "
+    acl_file allow_anonymous allow_duplicate_messages allow_zero_length_clientid auth_opt_*
+    auth_plugin auth_plugin_deny_special_chars auto_id_prefix autosave_interval
+    autosave_on_changes check_retain_source clientid_prefixes connection_messages include_dir
+    log_dest log_facility log_timestamp log_timestamp_format log_type max_inflight_bytes
+    max_inflight_messages max_keepalive max_packet_size max_queued_bytes max_queued_messages
+    memory_limit message_size_limit password_file per_listener_settings persistence
+    persistence_file persistence_location persistent_client_expiration pid_file psk_file
+    queue_qos0_messages retain_available set_tcp_nodelay sys_interval upgrade_outgoing_qos user
+    bind_address bind_interface http_dir listener max_connections max_qos max_topic_alias
+    mount_point port protocol socket_domain use_username_as_clientid websockets_log_level
+    websockets_headers_size cafile capath certfile ciphers ciphers_tls1.3 crlfile dhparamfile
+    keyfile require_certificate tls_engine tls_engine_kpass_sha1 tls_keyform tls_version
+    use_identity_as_username use_subject_as_username psk_hint
+    address addresses bridge_attempt_unsubscribe bridge_bind_address bridge_max_packet_size
+    bridge_outgoing_retain bridge_protocol_version cleansession local_cleansession connection
+    keepalive_interval idle_timeout local_clientid local_password local_username notifications
+    notifications_local_only notification_topic remote_clientid remote_password remote_username
+    restart_timeout round_robin start_type threshold topic try_private bridge_alpn bridge_cafile
+    bridge_capath bridge_certfile bridge_identity bridge_insecure bridge_keyfile bridge_psk
+    bridge_require_ocsp bridge_tls_version
+";
+
+#[test]
+fn every_directive_of_the_manual_page_has_a_row() {
+    for name in MANUAL_PAGE.split_whitespace() {
+        let found = directives::find(&name.replace('*', "x"));
+        assert_eq!(found.map(|directive| directive.name), Some(name));
+    }
+}
+
+#[test]
+fn no_directive_has_two_rows() {
+    let mut names: Vec<_> = DIRECTIVES.iter().map(|directive| directive.name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
