@@ -61,8 +61,13 @@ pub fn decode(
             needed: Some(length),
         });
     };
-    let packet = decode_body(packet_type, first_byte, remaining.overlong, body, version)?;
-    Ok(Decoded::Packet { packet, length })
+    let reader = Reader::new(body);
+    // Built in place: moving a `Packet` once more costs as much as parsing it.
+    if packet_type == PacketType::Publish {
+        let packet = Packet::Publish(Publish::decode(first_byte, reader, version)?);
+        return Ok(Decoded::Packet { packet, length });
+    }
+    decode_other(packet_type, reader, length, remaining.overlong, version)
 }
 
 /// Type and flags, refused before the rest arrives.
@@ -93,20 +98,19 @@ fn check_first_byte(byte: u8, version: Version) -> Result<PacketType, DecodeErro
     Ok(packet_type)
 }
 
-fn decode_body<'a>(
+fn decode_other(
     packet_type: PacketType,
-    first_byte: u8,
+    reader: Reader<'_>,
+    length: usize,
     overlong: bool,
-    body: &'a [u8],
     version: Version,
-) -> Result<Packet<'a>, DecodeError> {
-    let reader = Reader::new(body);
+) -> Result<Decoded<'_>, DecodeError> {
     let ack = || Ack::decode(packet_type, reader, version);
     let suback = || Suback::decode(packet_type, reader, version);
-    Ok(match packet_type {
-        PacketType::Publish => Packet::Publish(Publish::decode(first_byte, reader, version)?),
+    let packet = match packet_type {
         PacketType::Connect => Packet::Connect(Connect::decode(reader, overlong)?),
         PacketType::Connack => Packet::Connack(Connack::decode(reader, version)?),
+        PacketType::Publish => Packet::Publish(Publish::decode(0x30, reader, version)?),
         PacketType::Puback => Packet::Puback(ack()?),
         PacketType::Pubrec => Packet::Pubrec(ack()?),
         PacketType::Pubrel => Packet::Pubrel(ack()?),
@@ -119,5 +123,6 @@ fn decode_body<'a>(
         PacketType::Pingresp => reader.finish().map(|()| Packet::Pingresp)?,
         PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(reader, version)?),
         PacketType::Auth => Packet::Auth(Auth::decode(reader)?),
-    })
+    };
+    Ok(Decoded::Packet { packet, length })
 }

@@ -43,7 +43,8 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// The first byte has been checked.
+    /// The first byte has been checked. Inlined, so that the packet is built where it stays.
+    #[inline(always)]
     pub(crate) fn decode(
         first_byte: u8,
         mut reader: Reader<'a>,
