@@ -11,6 +11,20 @@
 //!   delivery, if Mixed         -> DecisionMemo -> Access::authorize -> Decision
 //! ```
 //!
+//! ```
+//! use std::{path::Path, sync::Arc};
+//! use dunlin_auth::{Access, AclFile, Action, AllowAnonymous, Decision, Principal};
+//! use dunlin_topic::TopicName;
+//!
+//! let acl = AclFile::parse(Path::new("acl"), "topic read news/#\npattern home/%u/#\n")?;
+//! let access = Access::new(AllowAnonymous::No).with_authorizer(Arc::new(acl));
+//!
+//! let alice = Principal::new("phone", Some("alice".into()));
+//! let lamp = TopicName::new("home/alice/lamp")?;
+//! assert_eq!(access.authorize(&alice, Action::Publish, lamp), Decision::Allow);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Built in are a password file ([`PasswordFile`], [`Passwords`]) and an ACL file ([`AclFile`]),
 //! both in our format and Mosquitto's. Plugins implement the same two traits elsewhere.
 //!

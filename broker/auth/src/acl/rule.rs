@@ -31,17 +31,18 @@ impl Access {
     };
 }
 
-/// A filter whose levels may stand for the client's names, and what is granted where it matches.
+/// A filter in which the client's names may stand, and what is granted where it matches.
 #[derive(Debug)]
 pub(super) struct Rule {
     access: Access,
-    levels: Box<[Level]>,
+    /// Joined by `/` they are the filter.
+    parts: Box<[Part]>,
 }
 
-/// One level of a rule's filter.
+/// One level of a rule's filter, or several if they are mere text.
 #[derive(Debug, PartialEq, Eq)]
-enum Level {
-    Name(Box<str>),
+enum Part {
+    Text(Box<str>),
     /// `%c`
     ClientId,
     /// `%u`
@@ -52,9 +53,9 @@ enum Level {
     Rest,
 }
 
-/// What a level is for one client.
+/// What a part is for one client.
 enum Resolved<'a> {
-    Name(&'a str),
+    Text(&'a str),
     One,
     Rest,
 }
@@ -62,7 +63,7 @@ enum Resolved<'a> {
 impl Rule {
     /// A rule from a `topic` line, where `%c` and `%u` mean themselves.
     pub(super) fn topic(access: Access, filter: &str) -> Result<Self, String> {
-        Self::new(access, filter, |level| Level::Name(level.into()))
+        Self::new(access, filter, |level| Part::Text(level.into()))
     }
 
     /// A rule from a `pattern` line.
@@ -74,23 +75,33 @@ impl Rule {
             ));
         }
         Self::new(access, filter, |level| match level {
-            "%c" => Level::ClientId,
-            "%u" => Level::Username,
-            name => Level::Name(name.into()),
+            "%c" => Part::ClientId,
+            "%u" => Part::Username,
+            text => Part::Text(text.into()),
         })
     }
 
-    fn new(access: Access, filter: &str, name: impl Fn(&str) -> Level) -> Result<Self, String> {
+    fn new(access: Access, filter: &str, part: impl Fn(&str) -> Part) -> Result<Self, String> {
         TopicFilter::new(filter)
             .map_err(|error| format!("{} is not a topic filter: {error}", quote(filter)))?;
-        let levels = filter.split('/').map(|level| match level {
-            "+" => Level::One,
-            "#" => Level::Rest,
-            level => name(level),
-        });
+        let mut parts = Vec::new();
+        for level in filter.split('/') {
+            let part = match level {
+                "+" => Part::One,
+                "#" => Part::Rest,
+                level => part(level),
+            };
+            match (parts.last_mut(), part) {
+                // Compared in one go.
+                (Some(Part::Text(text)), Part::Text(more)) => {
+                    *text = format!("{text}/{more}").into()
+                }
+                (_, part) => parts.push(part),
+            }
+        }
         Ok(Self {
             access,
-            levels: levels.collect(),
+            parts: parts.into(),
         })
     }
 
@@ -107,22 +118,23 @@ impl Rule {
 
     /// Whether the rule speaks of this topic when `who` uses it.
     pub(super) fn matches(&self, who: &Principal, topic: TopicName<'_>) -> bool {
-        let mut names = topic.as_str().split('/');
-        for (index, level) in self.levels.iter().enumerate() {
-            let name = names.next();
-            match (self.resolve(index, level, who), name) {
-                (None, _) => return false,
-                // `#` also matches its parent level, but no leading wildcard matches
-                // a topic that begins with `$` [MQTT-4.7.2-1].
-                (Some(Resolved::Rest), name) => return index > 0 || !is_dollar(name),
-                (_, None) => return false,
-                (Some(Resolved::One), name) if index == 0 && is_dollar(name) => return false,
-                (Some(Resolved::One), _) => {}
-                (Some(Resolved::Name(wanted)), Some(name)) if wanted == name => {}
-                (Some(Resolved::Name(_)), _) => return false,
+        let mut left = Some(topic.as_str());
+        for (index, part) in self.parts.iter().enumerate() {
+            // No leading wildcard matches a topic that begins with `$` [MQTT-4.7.2-1].
+            let may_be_wildcard = index > 0 || !topic.is_system();
+            let after = match self.resolve(index, part, who) {
+                // Also if nothing is left: `#` matches its parent level too.
+                Some(Resolved::Rest) => return may_be_wildcard,
+                Some(Resolved::One) if may_be_wildcard => left.map(after_level),
+                Some(Resolved::Text(text)) => left.and_then(|left| after_text(left, text)),
+                _ => None,
+            };
+            match after {
+                Some(after) => left = after,
+                None => return false,
             }
         }
-        names.next().is_none()
+        left.is_none()
     }
 
     /// How much of what `filter` matches the rule speaks of: `Mixed` is some of it, perhaps.
@@ -139,34 +151,35 @@ impl Rule {
         }
     }
 
-    /// The filter with the client's names in it; `None` if it does not concern this client.
+    /// The filter with the client's names in it; `None` if nothing matches it for this client.
     fn expand(&self, who: &Principal) -> Option<String> {
         let mut text = String::new();
-        for (index, level) in self.levels.iter().enumerate() {
+        for (index, part) in self.parts.iter().enumerate() {
             if index > 0 {
                 text.push('/');
             }
-            text.push_str(match self.resolve(index, level, who)? {
-                Resolved::Name(name) => name,
+            text.push_str(match self.resolve(index, part, who)? {
+                Resolved::Text(text) => text,
                 Resolved::One => "+",
                 Resolved::Rest => "#",
             });
         }
-        Some(text)
+        // An empty name alone is no topic.
+        (!text.is_empty()).then_some(text)
     }
 
     fn resolve<'a>(
         &self,
         index: usize,
-        level: &'a Level,
+        part: &'a Part,
         who: &'a Principal,
     ) -> Option<Resolved<'a>> {
-        match level {
-            Level::Name(name) => Some(Resolved::Name(name)),
-            Level::One => Some(Resolved::One),
-            Level::Rest => Some(Resolved::Rest),
-            Level::ClientId => self.insert(index, who.client_id(), who.client_id_is_level()),
-            Level::Username => self.insert(index, who.username()?, who.username_is_level()),
+        match part {
+            Part::Text(text) => Some(Resolved::Text(text)),
+            Part::One => Some(Resolved::One),
+            Part::Rest => Some(Resolved::Rest),
+            Part::ClientId => self.insert(index, who.client_id(), who.client_id_is_level()),
+            Part::Username => self.insert(index, who.username()?, who.username_is_level()),
         }
     }
 
@@ -174,7 +187,7 @@ impl Rule {
     fn insert<'a>(&self, index: usize, name: &'a str, is_level: bool) -> Option<Resolved<'a>> {
         if self.denies() {
             return Some(if is_level {
-                Resolved::Name(name)
+                Resolved::Text(name)
             } else {
                 Resolved::One
             });
@@ -186,7 +199,7 @@ impl Rule {
                 "an ACL pattern is left out: this name cannot stand for a level"
             );
         }
-        fits.then_some(Resolved::Name(name))
+        fits.then_some(Resolved::Text(name))
     }
 }
 
@@ -194,6 +207,18 @@ fn mixes_placeholder(level: &str) -> bool {
     (level.contains("%c") || level.contains("%u")) && level.len() > 2
 }
 
-fn is_dollar(name: Option<&str>) -> bool {
-    name.is_some_and(|name| name.starts_with('$'))
+/// What of a topic is left after its first level: `None` if that was the last.
+fn after_level(topic: &str) -> Option<&str> {
+    let separator = topic.bytes().position(|byte| byte == b'/')?;
+    Some(&topic[separator + 1..])
+}
+
+/// What is left after `text`, as in [`after_level`]; nothing at all if the topic does not
+/// begin with these levels.
+fn after_text<'a>(topic: &'a str, text: &str) -> Option<Option<&'a str>> {
+    let left = topic.strip_prefix(text)?;
+    if left.is_empty() {
+        return Some(None);
+    }
+    left.strip_prefix('/').map(Some)
 }

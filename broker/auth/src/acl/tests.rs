@@ -167,6 +167,16 @@ fn a_name_does_not_reach_system_topics() {
 }
 
 #[test]
+fn an_empty_name_is_an_empty_level() {
+    let acl = acl("pattern %c\npattern a/%c/b\n");
+    let who = client("", None);
+    assert_eq!(acl.coverage(&who, filter("a")), Coverage::None);
+    assert_eq!(acl.coverage(&who, filter("a//b")), Coverage::All);
+    assert!(acl.allows(&who, Action::Receive, "a//b"));
+    assert!(!acl.allows(&who, Action::Receive, "a/x/b"));
+}
+
+#[test]
 fn a_name_that_is_no_level_escapes_no_denial() {
     let acl = acl("pattern deny home/%u/secret\npattern home/#\n");
     for name in ["a/b", "+", "#"] {
