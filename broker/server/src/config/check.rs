@@ -184,9 +184,9 @@ impl Check<'_> {
         }
         for (index, authority) in tls.client_ca.iter().enumerate() {
             let key = format!("{path}.client_ca[{index}]");
-            match fs::metadata(authority) {
-                Ok(found) if found.is_dir() => {}
-                _ => self.file(&key, Some(authority)),
+            // A directory of certificates is as good as a file.
+            if self.files == Files::Elsewhere || !authority.is_dir() {
+                self.file(&key, Some(authority));
             }
         }
         self.file(&format!("{path}.crl"), tls.crl.as_deref());

@@ -1,7 +1,7 @@
 //! From a command line to a checked configuration.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::check::{self, Files};
@@ -73,14 +73,41 @@ pub fn import(mosquitto_conf: PathBuf) -> Result<Loaded, Invalid> {
     )
 }
 
+/// Reads a configuration from the text of a TOML file alone.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn from_toml(text: &str) -> Result<Loaded, Invalid> {
+    let mut draft = Draft::default();
+    match file::parse(&Path::new("dunlin.toml").into(), text) {
+        Ok(root) => draft.root = root,
+        Err(problem) => draft.problems.push(problem),
+    }
+    complete(draft, &Request::default(), Files::Elsewhere)
+}
+
+/// Reads a configuration from the text of a mosquitto.conf alone.
+///
+/// # Errors
+/// Everything that is wrong, at once; `include_dir` is.
+pub fn from_mosquitto(text: &str) -> Result<Loaded, Invalid> {
+    let lines = mosquitto::lines::parse(&Path::new("mosquitto.conf").into(), text);
+    let draft = mosquitto::translate::translate(&lines, &[]);
+    complete(draft, &Request::default(), Files::Elsewhere)
+}
+
 fn read(request: &Request, exist: Files) -> Result<Loaded, Invalid> {
+    complete(draft(request), request, exist)
+}
+
+fn complete(draft: Draft, request: &Request, exist: Files) -> Result<Loaded, Invalid> {
     let Draft {
         mut root,
         mut problems,
         mut warnings,
         files,
         implicit,
-    } = draft(request);
+    } = draft;
     if !implicit && !request.ports.is_empty() {
         warnings.push(Problem {
             origin: Origin::Argument("-p"),
@@ -135,14 +162,21 @@ pub struct Draft {
     pub implicit: bool,
 }
 
+impl Default for Draft {
+    /// What there is without a file.
+    fn default() -> Self {
+        Draft {
+            root: Node::empty(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            files: Vec::new(),
+            implicit: true,
+        }
+    }
+}
+
 fn draft(request: &Request) -> Draft {
-    let mut draft = Draft {
-        root: Node::empty(),
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-        implicit: true,
-    };
+    let mut draft = Draft::default();
     match &request.source {
         Source::Defaults => {}
         Source::Mosquitto(path) => return mosquitto::read(path, &request.ports),
