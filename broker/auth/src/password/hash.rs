@@ -87,7 +87,7 @@ impl std::error::Error for HashError {}
 
 /// Hashes a password for a password file, with argon2id and a fresh salt.
 ///
-/// Takes about 20 ms and 19 MiB.
+/// Takes some tens of milliseconds and 19 MiB.
 ///
 /// # Errors
 /// Without memory or random bytes.
