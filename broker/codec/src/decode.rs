@@ -62,12 +62,34 @@ pub fn decode(
         });
     };
     let reader = Reader::new(body);
-    // Built in place: moving a `Packet` once more costs as much as parsing it.
-    if packet_type == PacketType::Publish {
-        let packet = Packet::Publish(Publish::decode(first_byte, reader, version)?);
-        return Ok(Decoded::Packet { packet, length });
+    // Each packet is built where it stays: moving one costs as much as parsing it.
+    let whole = |packet| Ok(Decoded::Packet { packet, length });
+    let ack = || Ack::decode(packet_type, reader, version);
+    let suback = || Suback::decode(packet_type, reader, version);
+    match packet_type {
+        PacketType::Publish => whole(Packet::Publish(Publish::decode(
+            first_byte, reader, version,
+        )?)),
+        PacketType::Puback => whole(Packet::Puback(ack()?)),
+        PacketType::Pubrec => whole(Packet::Pubrec(ack()?)),
+        PacketType::Pubrel => whole(Packet::Pubrel(ack()?)),
+        PacketType::Pubcomp => whole(Packet::Pubcomp(ack()?)),
+        PacketType::Connect => whole(Packet::Connect(Connect::decode(
+            reader,
+            remaining.overlong,
+        )?)),
+        PacketType::Connack => whole(Packet::Connack(Connack::decode(reader, version)?)),
+        PacketType::Subscribe => whole(Packet::Subscribe(Subscribe::decode(reader, version)?)),
+        PacketType::Suback => whole(Packet::Suback(suback()?)),
+        PacketType::Unsubscribe => {
+            whole(Packet::Unsubscribe(Unsubscribe::decode(reader, version)?))
+        }
+        PacketType::Unsuback => whole(Packet::Unsuback(suback()?)),
+        PacketType::Pingreq => reader.finish().and_then(|()| whole(Packet::Pingreq)),
+        PacketType::Pingresp => reader.finish().and_then(|()| whole(Packet::Pingresp)),
+        PacketType::Disconnect => whole(Packet::Disconnect(Disconnect::decode(reader, version)?)),
+        PacketType::Auth => whole(Packet::Auth(Auth::decode(reader)?)),
     }
-    decode_other(packet_type, reader, length, remaining.overlong, version)
 }
 
 /// Type and flags, refused before the rest arrives.
@@ -96,33 +118,4 @@ fn check_first_byte(byte: u8, version: Version) -> Result<PacketType, DecodeErro
         ));
     }
     Ok(packet_type)
-}
-
-fn decode_other(
-    packet_type: PacketType,
-    reader: Reader<'_>,
-    length: usize,
-    overlong: bool,
-    version: Version,
-) -> Result<Decoded<'_>, DecodeError> {
-    let ack = || Ack::decode(packet_type, reader, version);
-    let suback = || Suback::decode(packet_type, reader, version);
-    let packet = match packet_type {
-        PacketType::Connect => Packet::Connect(Connect::decode(reader, overlong)?),
-        PacketType::Connack => Packet::Connack(Connack::decode(reader, version)?),
-        PacketType::Publish => Packet::Publish(Publish::decode(0x30, reader, version)?),
-        PacketType::Puback => Packet::Puback(ack()?),
-        PacketType::Pubrec => Packet::Pubrec(ack()?),
-        PacketType::Pubrel => Packet::Pubrel(ack()?),
-        PacketType::Pubcomp => Packet::Pubcomp(ack()?),
-        PacketType::Subscribe => Packet::Subscribe(Subscribe::decode(reader, version)?),
-        PacketType::Suback => Packet::Suback(suback()?),
-        PacketType::Unsubscribe => Packet::Unsubscribe(Unsubscribe::decode(reader, version)?),
-        PacketType::Unsuback => Packet::Unsuback(suback()?),
-        PacketType::Pingreq => reader.finish().map(|()| Packet::Pingreq)?,
-        PacketType::Pingresp => reader.finish().map(|()| Packet::Pingresp)?,
-        PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(reader, version)?),
-        PacketType::Auth => Packet::Auth(Auth::decode(reader)?),
-    };
-    Ok(Decoded::Packet { packet, length })
 }

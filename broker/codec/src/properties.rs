@@ -340,8 +340,7 @@ impl PropertiesBuf {
         Self(Vec::new())
     }
 
-    /// Adds one. Whether it may stand in the packet, and a second time, is the caller's to know;
-    /// builds with debug assertions check it when the packet is encoded.
+    /// Adds one. Whether it may stand in the packet, and a second time, is the caller's to know.
     ///
     /// # Errors
     /// [`EncodeError::FieldOutOfRange`] if a value has no encoding; nothing is added then.

@@ -253,3 +253,25 @@ impl Sink for Measure {
         self.refused.get_or_insert(error);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_found_at_every_place_in_strings_of_every_length() {
+        for len in 0..40 {
+            let clean: Vec<u8> = "\u{1}\u{7F}\u{80}\u{7FF}"
+                .bytes()
+                .cycle()
+                .take(len)
+                .collect();
+            assert!(!has_nul(&clean));
+            for at in 0..len {
+                let mut dirty = clean.clone();
+                dirty[at] = 0;
+                assert!(has_nul(&dirty), "at {at} of {len}");
+            }
+        }
+    }
+}
