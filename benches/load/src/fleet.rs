@@ -23,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const ASKED_AT_ONCE: usize = 32;
 
 /// Connections from one source address. Linux has 28,232 ports for each.
-const PER_SOURCE: usize = 10_000;
+const PER_SOURCE: usize = 5_000;
 
 /// Where the broker listens and what is spoken to it.
 #[derive(Debug, Clone, Copy)]

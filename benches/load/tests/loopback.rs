@@ -11,8 +11,8 @@ use dunlin_load::router::BareRouter;
 use dunlin_load::traffic::{self, Pace, Plan};
 use dunlin_load::{idle, subscribing};
 use std::{
-    io,
-    net::{SocketAddr, TcpListener},
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -134,6 +134,40 @@ fn other_machines_are_not_attacked() {
         let target = Target::new(address, Version::Mqtt5);
         assert!(matches!(target, Err(Error::Refused(_))), "{address}");
     }
+}
+
+#[test]
+fn what_a_broker_swallows_is_lost_at_qos_0() -> Result<(), Error> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(Error::machine("bind"))?;
+    let address = listener.local_addr().map_err(Error::machine("bind"))?;
+    // One thread for each client, which ends when that leaves.
+    thread::spawn(move || {
+        for client in listener.incoming().take(2) {
+            thread::spawn(move || client.and_then(swallow));
+        }
+    });
+    let target = Target::new(address, Version::Mqtt311)?;
+    let crowd = Crowd::new(Pattern::Pairs, 1, 1)?;
+    let report = traffic::run(&Plan {
+        duration: Duration::from_millis(10),
+        ..plan(target, crowd, Qos::AtMostOnce, Pace::Window(3))
+    })?;
+    assert_eq!((report.sent, report.delivered, report.lost), (3, 0, 3));
+    assert!(report.latency.is_none() && report.is_complete());
+    Ok(())
+}
+
+/// Accepts a client and its subscription, and nothing else.
+fn swallow(mut client: TcpStream) -> io::Result<()> {
+    let mut bytes = [0; 1024];
+    while client.read(&mut bytes)? > 0 {
+        match bytes[0] >> 4 {
+            1 => client.write_all(&[0x20, 2, 0, 0])?,
+            8 => client.write_all(&[0x90, 3, bytes[2], bytes[3], 0])?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[test]
