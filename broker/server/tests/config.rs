@@ -119,7 +119,7 @@ fn every_kind_of_value() {
     );
     assert_eq!(config.listeners[2].websocket.paths, ["/x"]);
     assert_eq!(
-        config.listeners[2].access.allow_anonymous,
+        *config.listeners[2].access.allow_anonymous,
         Some(AllowAnonymous::No)
     );
 }
@@ -140,16 +140,16 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "\n[[listeners]]\nmax_qos = \"two\"",
-        "dunlin.toml:3: listeners[0].max_qos: needs a number up to 255, not \"two\"",
+        "dunlin.toml:3: listeners[0].max_qos: needs a number, from 0 to 2, not \"two\"",
     ),
     (
         "[[listeners]]\nmax_qos = 3",
-        "dunlin.toml:2: listeners[0].max_qos: needs a number up to 255, from 0 to 2, not 3",
+        "dunlin.toml:2: listeners[0].max_qos: needs a number, from 0 to 2, not 3",
     ),
     (
         "[limits]\nconnect_timeout = 10",
         "dunlin.toml:2: limits.connect_timeout: needs a duration, as \"500ms\", \"10s\", \"5m\", \
-         \"12h\" or \"7d\", not 10",
+         \"12h\" or \"7d\", from 100ms to 10m, not 10",
     ),
     (
         "[limits]\nconnect_timeout = \"1h\"",
@@ -157,8 +157,14 @@ const BAD: &[(&str, &str)] = &[
          \"12h\" or \"7d\", from 100ms to 10m, not \"1h\"",
     ),
     (
+        "[[listeners]]\nmax_topic_alias = \"unlimited\"",
+        "dunlin.toml:2: listeners[0].max_topic_alias: needs a number, from 0 to 65535, not \
+         \"unlimited\"",
+    ),
+    (
         "limits.packet_size = \"1 MiBi\"",
-        "dunlin.toml:1: limits.packet_size: needs a size, as 65536 or \"64 KiB\", not \"1 MiBi\"",
+        "dunlin.toml:1: limits.packet_size: needs a size, as 65536 or \"64 KiB\", from 20 B to \
+         268435460 B, not \"1 MiBi\"",
     ),
     (
         "limits.memory = \"1 MiB\"",
@@ -510,6 +516,6 @@ fn the_reference_says_for_every_key_what_it_means() {
         );
     }
     let lines = reference::markdown();
-    let expected = "| `limits.receive_maximum` | a number up to 65535, from 1 to 65535 | `100` | ";
+    let expected = "| `limits.receive_maximum` | a number, from 1 to 65535 | `100` | live | ";
     assert!(lines.contains(expected), "{lines}");
 }

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::declare::{choices, section};
 use super::limits::Limits;
 use super::listener::{Access, Listener};
 use super::node::Value;
 use super::scalar::{Scalar, setting_from_scalar};
-use super::setting::{choices, section};
 
 section! {
     /// The configuration of a broker. Its default is what `dunlin` runs without

@@ -135,7 +135,7 @@ impl Check<'_> {
             let text = "is as long as limits.topic_length; shorten it or raise that";
             self.problem(&format!("{path}.mount_point"), text);
         }
-        if let Some(keepalive) = listener.max_keepalive {
+        if let Some(keepalive) = *listener.max_keepalive {
             self.whole_seconds(&format!("{path}.max_keepalive"), keepalive);
         }
     }

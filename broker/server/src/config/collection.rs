@@ -1,4 +1,6 @@
-//! Settings that may be left out, and lists of settings.
+//! Settings that may be none, that replace others, and lists of settings.
+
+use std::ops::{Deref, RangeInclusive};
 
 use super::node::{Node, Value};
 use super::reference::Row;
@@ -37,6 +39,58 @@ impl<T: Setting> Setting for Option<T> {
 
     fn magnitude(&self) -> Option<u64> {
         self.as_ref().and_then(T::magnitude)
+    }
+
+    fn own_bounds() -> Option<RangeInclusive<u64>> {
+        T::own_bounds()
+    }
+
+    fn show_magnitude(magnitude: u64) -> String {
+        T::show_magnitude(magnitude)
+    }
+}
+
+/// A setting of one listener that replaces the one of all listeners, or, when
+/// it is none, leaves that one in force. Written as the setting, or `"inherit"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Override<T>(pub Option<T>);
+
+impl<T> Deref for Override<T> {
+    type Target = Option<T>;
+
+    fn deref(&self) -> &Option<T> {
+        &self.0
+    }
+}
+
+/// The word for an [`Override`] that is none.
+const INHERIT: &str = "inherit";
+
+impl<T: Setting> Setting for Override<T> {
+    fn expected() -> String {
+        format!("{}, or \"{INHERIT}\"", T::expected())
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match &node.value {
+            Value::Text(text) | Value::Raw(text) if text == INHERIT => Some(Override(None)),
+            _ => T::read(node, reader).map(|value| Override(Some(value))),
+        }
+    }
+
+    fn value(&self) -> Option<Value> {
+        match &self.0 {
+            Some(value) => value.value(),
+            None => Some(Value::Text(INHERIT.into())),
+        }
+    }
+
+    fn magnitude(&self) -> Option<u64> {
+        self.0.as_ref().and_then(T::magnitude)
+    }
+
+    fn own_bounds() -> Option<RangeInclusive<u64>> {
+        T::own_bounds()
     }
 
     fn show_magnitude(magnitude: u64) -> String {

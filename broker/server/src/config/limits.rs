@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::declare::section;
 use super::node::Value;
 use super::quantity::ByteSize;
 use super::scalar::{Scalar, setting_from_scalar};
-use super::setting::section;
 
 section! {
     /// Limits. The defaults together are safe on a machine with 512 MB.
@@ -13,20 +13,20 @@ section! {
         /// Connections open at once, on all listeners. Raise it with the
         /// process's limit of open files (`ulimit -n`) and memory: an idle
         /// client takes about 3 KiB, with TLS about 30.
-        pub connections: u32 = 20_000; 1..=u64::MAX,
+        pub connections: u32 = 20_000; 1..=4_294_967_295,
         /// Connections open at once from one address. Raise it when a proxy
         /// hides the clients' addresses; lower it where each client has its own.
-        pub connections_per_address: Option<u32> = Some(10_000); 1..=u64::MAX,
+        pub connections_per_address: Option<u32> = Some(10_000); 1..=4_294_967_295,
         /// From accepting a connection to its whole CONNECT, with TLS and
         /// WebSocket in between; then it is closed. Raise it on slow networks.
         pub connect_timeout: Duration = Duration::from_secs(10); 100..=600_000,
         /// New connections a second, on all listeners; more wait in the
         /// system's queue. Raise it when many clients return at once and the
         /// machine has cores to spare: a TLS handshake takes about 1 ms of one.
-        pub handshakes_per_second: Option<u32> = Some(2_000); 1..=u64::MAX,
+        pub handshakes_per_second: Option<u32> = Some(2_000); 1..=4_294_967_295,
         /// PUBLISH packets a second from one client; more are read later. Set
         /// it where a client's bug must not use up the broker's CPU.
-        pub messages_per_second: Option<u32> = None; 1..=u64::MAX,
+        pub messages_per_second: Option<u32> = None; 1..=4_294_967_295,
         /// Bytes a second from one client; more are read later. Set it with
         /// `messages_per_second`, for clients that send large messages.
         pub bytes_per_second: Option<ByteSize> = None; 1024..=u64::MAX,
@@ -46,7 +46,7 @@ section! {
         pub inflight_messages: u16 = 100; 1..=65_535,
         /// Messages waiting for one client, connected or not; further ones are
         /// dropped for it and counted. Raise it for clients that sleep long.
-        pub queued_messages: Option<u32> = Some(10_000); 1..=u64::MAX,
+        pub queued_messages: Option<u32> = Some(10_000); 1..=4_294_967_295,
         /// Bytes of the messages waiting for one client; further ones are
         /// dropped for it and counted. Raise it with `queued_messages`.
         pub queued_bytes: Option<ByteSize> = Some(ByteSize::mib(8)); 1024..=u64::MAX,
@@ -56,7 +56,7 @@ section! {
         pub retained_bytes: Option<ByteSize> = Some(ByteSize::mib(64)),
         /// Sessions, connected or waiting to be resumed; a new client beyond it
         /// is refused. Raise it with memory.
-        pub sessions: Option<u32> = Some(100_000); 1..=u64::MAX,
+        pub sessions: Option<u32> = Some(100_000); 1..=4_294_967_295,
         /// Memory of the whole process; beyond it the longest queues lose
         /// messages first, then new connections are refused. `"auto"` is half of
         /// what the machine or its control group has.
@@ -69,7 +69,7 @@ section! {
         /// it; 0 for none. Raise it for clients with many long topics.
         pub topic_aliases: u16 = 32,
         /// Subscriptions of one session. Raise it for gateways.
-        pub subscriptions: u32 = 10_000; 1..=u64::MAX,
+        pub subscriptions: u32 = 10_000; 1..=4_294_967_295,
         /// The longest keep alive, in whole seconds: an MQTT 5 client that asks
         /// for more, or for none, is told this one. Lower it to notice sooner
         /// that a client is gone.

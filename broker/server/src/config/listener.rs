@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::ListenAddress;
+use super::collection::Override;
+use super::declare::{choices, section};
 use super::node::Value;
 use super::quantity::ByteSize;
 use super::scalar::{Scalar, setting_from_scalar};
-use super::setting::{choices, section};
 
 section! {
     /// One listener: where, in which protocol, and what its clients may do.
-    /// What is optional here is, when left out, as `[limits]` and `[access]` say.
+    /// What can be `"inherit"` here is then as `[limits]` and `[access]` say.
     pub struct Listener {
         /// A name for logs, metrics and reload; the address when empty. Change
         /// it to tell listeners apart.
@@ -41,11 +42,11 @@ section! {
         /// for the other listeners.
         pub max_connections: Option<u32> = None,
         /// The longest MQTT packet taken here. Change it where clients differ.
-        pub max_packet_size: Option<ByteSize> = None; 20..=268_435_460,
+        pub max_packet_size: Override<ByteSize> = Override(None); 20..=268_435_460,
         /// Topic aliases that a client may define here; 0 allows none.
-        pub max_topic_alias: Option<u16> = None,
+        pub max_topic_alias: Override<u16> = Override(None),
         /// The longest keep alive granted here, in whole seconds.
-        pub max_keepalive: Option<Duration> = None; 10_000..=65_535_000,
+        pub max_keepalive: Override<Duration> = Override(None); 10_000..=65_535_000,
         /// TLS, when there is a certificate here.
         pub tls: Option<Tls> = None,
         /// WebSocket, when `protocol` is `websockets`.
@@ -132,7 +133,7 @@ section! {
         /// file as it is. Set it to let users in from other machines.
         pub password_file: Option<PathBuf> = None,
         /// Who may publish and subscribe to what, in Mosquitto's grammar.
-        /// Without it every client may everything.
+        /// Without it every client may do everything.
         pub acl_file: Option<PathBuf> = None,
         /// Whether a client may come without an id and be given one.
         pub allow_zero_length_clientid: bool = true,
@@ -145,15 +146,15 @@ section! {
     /// Access on one listener: what is set here replaces `[access]` there.
     pub struct ListenerAccess {
         /// As `access.allow_anonymous`.
-        pub allow_anonymous: Option<AllowAnonymous> = None,
+        pub allow_anonymous: Override<AllowAnonymous> = Override(None),
         /// As `access.password_file`.
-        pub password_file: Option<PathBuf> = None,
+        pub password_file: Override<PathBuf> = Override(None),
         /// As `access.acl_file`.
-        pub acl_file: Option<PathBuf> = None,
+        pub acl_file: Override<PathBuf> = Override(None),
         /// As `access.allow_zero_length_clientid`.
-        pub allow_zero_length_clientid: Option<bool> = None,
+        pub allow_zero_length_clientid: Override<bool> = Override(None),
         /// As `access.auto_id_prefix`.
-        pub auto_id_prefix: Option<String> = None,
+        pub auto_id_prefix: Override<String> = Override(None),
         /// The user name is the common name of the client's certificate, and no
         /// password is asked. Needs `tls.require_client_certificate`.
         pub use_identity_as_username: bool = false,
@@ -171,14 +172,16 @@ impl Access {
     pub fn on(&self, listener: &ListenerAccess) -> Access {
         let own = listener.clone();
         Access {
-            allow_anonymous: own.allow_anonymous.unwrap_or(self.allow_anonymous),
-            password_file: own.password_file.or_else(|| self.password_file.clone()),
-            acl_file: own.acl_file.or_else(|| self.acl_file.clone()),
+            allow_anonymous: own.allow_anonymous.0.unwrap_or(self.allow_anonymous),
+            password_file: own.password_file.0.or_else(|| self.password_file.clone()),
+            acl_file: own.acl_file.0.or_else(|| self.acl_file.clone()),
             allow_zero_length_clientid: own
                 .allow_zero_length_clientid
+                .0
                 .unwrap_or(self.allow_zero_length_clientid),
             auto_id_prefix: own
                 .auto_id_prefix
+                .0
                 .unwrap_or_else(|| self.auto_id_prefix.clone()),
         }
     }
@@ -233,8 +236,8 @@ mod tests {
             ..Access::default()
         };
         let own = ListenerAccess {
-            allow_anonymous: Some(AllowAnonymous::Yes),
-            password_file: Some("own".into()),
+            allow_anonymous: Override(Some(AllowAnonymous::Yes)),
+            password_file: Override(Some("own".into())),
             ..ListenerAccess::default()
         };
         let expected = Access {

@@ -14,7 +14,8 @@
 pub mod address;
 pub mod broker;
 pub mod check;
-mod collection;
+pub mod collection;
+mod declare;
 pub mod difference;
 pub mod environment;
 pub mod file;
@@ -34,6 +35,7 @@ pub use broker::{
     Admin, Config, LogDestination, LogFormat, LogLevel, Logging, Sessions, Store, StoreKind, Sys,
     Workers,
 };
+pub use collection::Override;
 pub use difference::{Change, Changes, ListenerChange};
 pub use limits::{Limits, MemoryBudget};
 pub use listener::{

@@ -2,6 +2,7 @@
 //! types.
 
 use super::Config;
+use super::difference::needs_restart;
 use super::setting::Setting;
 
 /// One key.
@@ -51,7 +52,8 @@ pub fn rows() -> Vec<Row> {
 
 /// The reference as a Markdown table.
 pub fn markdown() -> String {
-    let mut out = String::from("| Key | Value | Default | Meaning |\n|---|---|---|---|\n");
+    let mut out =
+        String::from("| Key | Value | Default | Reload | Meaning |\n|---|---|---|---|---|\n");
     for row in rows() {
         let bounds = row
             .bounds
@@ -60,12 +62,13 @@ pub fn markdown() -> String {
             "" => String::new(),
             default => format!("`{default}`"),
         };
-        let cells = [
-            format!("`{}`", row.key),
-            row.kind + &bounds,
-            default,
-            row.meaning,
-        ];
+        let reload = if needs_restart(&row.key) {
+            "restart"
+        } else {
+            "live"
+        };
+        let key = format!("`{}`", row.key);
+        let cells = [key, row.kind + &bounds, default, reload.into(), row.meaning];
         let cells = cells.map(|cell| cell.replace('|', "\\|"));
         out.push_str(&format!("| {} |\n", cells.join(" | ")));
     }

@@ -1,6 +1,7 @@
 //! Settings that are one value: true or false, numbers, text, paths, addresses.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::node::{Node, Value};
@@ -33,6 +34,11 @@ pub trait Scalar: Clone {
 
     /// See [`Setting::magnitude`].
     fn amount(&self) -> Option<u64> {
+        None
+    }
+
+    /// See [`Setting::own_bounds`].
+    fn own_bounds() -> Option<RangeInclusive<u64>> {
         None
     }
 
@@ -90,6 +96,10 @@ macro_rules! setting_from_scalar {
                 $crate::config::scalar::Scalar::amount(self)
             }
 
+            fn own_bounds() -> Option<std::ops::RangeInclusive<u64>> {
+                <$type as $crate::config::scalar::Scalar>::own_bounds()
+            }
+
             fn show_magnitude(magnitude: u64) -> String {
                 <$type as $crate::config::scalar::Scalar>::show_amount(magnitude)
             }
@@ -106,7 +116,7 @@ macro_rules! one_of {
 
 pub(crate) use {one_of, setting_from_scalar};
 
-setting_from_scalar!(bool, u8, u16, u32, u64, String, PathBuf, SocketAddr);
+setting_from_scalar!(bool, u8, u16, u32, String, PathBuf, SocketAddr);
 
 impl Scalar for bool {
     const EXPECTED: &'static str = "true or false";
@@ -121,9 +131,9 @@ impl Scalar for bool {
 }
 
 macro_rules! integers {
-    ($($type:ty: $expected:literal),*) => {$(
+    ($($type:ty),*) => {$(
         impl Scalar for $type {
-            const EXPECTED: &'static str = $expected;
+            const EXPECTED: &'static str = "a number";
             const NONE: Option<&'static str> = Some("unlimited");
 
             fn from_integer(number: i64) -> Option<Self> {
@@ -131,22 +141,21 @@ macro_rules! integers {
             }
 
             fn to_value(&self) -> Value {
-                Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
+                Value::Integer(i64::from(*self))
             }
 
             fn amount(&self) -> Option<u64> {
                 Some(u64::from(*self))
             }
+
+            fn own_bounds() -> Option<RangeInclusive<u64>> {
+                Some(0..=u64::from(<$type>::MAX))
+            }
         }
     )*};
 }
 
-integers!(
-    u8: "a number up to 255",
-    u16: "a number up to 65535",
-    u32: "a number up to 4294967295",
-    u64: "a number"
-);
+integers!(u8, u16, u32);
 
 impl Scalar for String {
     const EXPECTED: &'static str = "text";

@@ -1,9 +1,9 @@
-//! From a tree of values to types: the [`Setting`] trait, the reader that walks
-//! the tree, and the macro that declares a section once for its type, its
-//! reader, its printer and its line in the configuration reference.
+//! From a tree of values to types: what a type must know to be a setting, and
+//! the reader that walks the tree.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::mem;
 use std::ops::RangeInclusive;
 
 use super::node::{Node, Origin, Value};
@@ -44,6 +44,11 @@ pub trait Setting: Sized {
         None
     }
 
+    /// The bounds that the type itself has, where a key declares none.
+    fn own_bounds() -> Option<RangeInclusive<u64>> {
+        None
+    }
+
     /// A magnitude as a user writes it.
     fn show_magnitude(magnitude: u64) -> String {
         magnitude.to_string()
@@ -54,6 +59,8 @@ pub trait Setting: Sized {
 #[derive(Debug, Default)]
 pub struct Reader {
     path: String,
+    /// What is said of the bounds of the key that is being read.
+    bounds: Option<String>,
     /// What is wrong so far.
     pub problems: Vec<Problem>,
     /// Where each key that was written was written.
@@ -73,9 +80,14 @@ impl Reader {
         let Some(node) = table.get(key) else {
             return default;
         };
+        let bounds = bounds.or_else(T::own_bounds);
         self.at(key, |reader| {
-            let value = reader.node(node)?;
-            reader.bounded(node, value, bounds)
+            let around = mem::replace(&mut reader.bounds, bounds.as_ref().map(show_bounds::<T>));
+            let value = reader
+                .node(node)
+                .and_then(|value| reader.bounded(node, value, bounds));
+            reader.bounds = around;
+            value
         })
         .unwrap_or(default)
     }
@@ -101,7 +113,14 @@ impl Reader {
 
     /// Says that `node` is not what is expected here.
     pub fn wrong(&mut self, node: &Node, expected: impl Display) {
-        self.problem(node, format!("needs {expected}, not {}", node.value));
+        let bounds = match &self.bounds {
+            Some(bounds) => format!(", {bounds}"),
+            None => String::new(),
+        };
+        self.problem(
+            node,
+            format!("needs {expected}{bounds}, not {}", node.value),
+        );
     }
 
     fn node<T: Setting>(&mut self, node: &Node) -> Option<T> {
@@ -117,11 +136,7 @@ impl Reader {
     ) -> Option<T> {
         match (value.magnitude(), bounds) {
             (Some(size), Some(bounds)) if !bounds.contains(&size) => {
-                let expected = T::expected();
-                self.wrong(
-                    node,
-                    format_args!("{expected}, {}", show_bounds::<T>(&bounds)),
-                );
+                self.wrong(node, T::expected());
                 None
             }
             _ => Some(value),
@@ -166,146 +181,10 @@ pub fn show_bounds<T: Setting>(bounds: &RangeInclusive<u64>) -> String {
     }
 }
 
-/// Declares a table of the configuration: for every key its meaning (the doc
-/// comment, which is also the configuration reference), type, default, and
-/// after a semicolon its bounds (see [`Setting::magnitude`]).
-macro_rules! section {
-    (
-        $(#[doc = $about:literal])*
-        pub struct $name:ident {
-            $(
-                $(#[doc = $doc:literal])*
-                pub $key:ident: $type:ty = $default:expr $(; $bounds:expr)?,
-            )*
-        }
-    ) => {
-        $(#[doc = $about])*
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $name {
-            $(
-                $(#[doc = $doc])*
-                pub $key: $type,
-            )*
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($key: $default,)* }
-            }
-        }
-
-        impl $crate::config::setting::Setting for $name {
-            fn expected() -> String {
-                "a table of keys".into()
-            }
-
-            fn read(
-                node: &$crate::config::node::Node,
-                reader: &mut $crate::config::setting::Reader,
-            ) -> Option<Self> {
-                reader.table(node, &[$(stringify!($key)),*])?;
-                let default = Self::default();
-                Some(Self {
-                    $($key: reader.key(
-                        node,
-                        stringify!($key),
-                        default.$key,
-                        $crate::config::setting::bounds!($($bounds)?),
-                    ),)*
-                })
-            }
-
-            fn value(&self) -> Option<$crate::config::node::Value> {
-                let default = Self::default();
-                Some($crate::config::setting::table([$((
-                    stringify!($key),
-                    (self.$key != default.$key).then(|| self.$key.value()).flatten(),
-                )),*]))
-            }
-
-            fn rows(
-                default: Option<&Self>,
-                row: $crate::config::reference::Row,
-                rows: &mut Vec<$crate::config::reference::Row>,
-            ) {
-                let own = Self::default();
-                let default = default.unwrap_or(&own);
-                $(
-                    let bounds = $crate::config::setting::bounds!($($bounds)?);
-                    let bounds = bounds.map(|b| $crate::config::setting::show_bounds::<$type>(&b));
-                    let doc = concat!($($doc, "\n"),*);
-                    $crate::config::setting::Setting::rows(
-                        Some(&default.$key),
-                        row.below(stringify!($key), doc, bounds),
-                        rows,
-                    );
-                )*
-            }
-        }
-    };
-}
-
-/// The optional bounds of a key.
-macro_rules! bounds {
-    () => {
-        None
-    };
-    ($bounds:expr) => {
-        Some($bounds)
-    };
-}
-
-/// Declares a setting that is one of a few words.
-macro_rules! choices {
-    (
-        $(#[doc = $about:literal])*
-        pub enum $name:ident {
-            $($(#[doc = $doc:literal])* $variant:ident = $word:literal,)*
-        }
-    ) => {
-        $(#[doc = $about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name {
-            $($(#[doc = $doc])* $variant,)*
-        }
-
-        impl $name {
-            /// The word for it in a configuration file.
-            pub fn word(self) -> &'static str {
-                match self {
-                    $($name::$variant => $word,)*
-                }
-            }
-        }
-
-        impl $crate::config::scalar::Scalar for $name {
-            const EXPECTED: &'static str =
-                $crate::config::scalar::one_of!($($word),*);
-
-            fn from_text(text: &str) -> Option<Self> {
-                match text {
-                    $($word => Some($name::$variant),)*
-                    _ => None,
-                }
-            }
-
-            fn to_value(&self) -> $crate::config::node::Value {
-                $crate::config::node::Value::Text(self.word().into())
-            }
-        }
-
-        $crate::config::scalar::setting_from_scalar!($name);
-    };
-}
-
-pub(crate) use {bounds, choices, section};
-
-/// A table of the keys that have a value.
-pub fn table<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
-    let written = entries.into_iter().filter_map(|(key, value)| {
-        let value = value?;
-        let empty = matches!(&value, Value::Table(entries) if entries.is_empty());
-        (!empty).then(|| (key.to_owned(), Node::default(value)))
-    });
-    Value::Table(written.collect())
+/// What is said of a key's bounds: those it declares, or else its type's own.
+pub fn bounds_of<T: Setting>(declared: Option<RangeInclusive<u64>>) -> Option<String> {
+    declared
+        .or_else(T::own_bounds)
+        .as_ref()
+        .map(show_bounds::<T>)
 }
