@@ -41,6 +41,8 @@ struct Inbox {
     control: VecDeque<Control>,
     /// Present while a connection sleeps on this inbox.
     waker: Option<Waker>,
+    /// Whether a delivery wakes it, or only a word from outside.
+    wants_deliveries: bool,
     /// Woken when the queue has drained below half its limit.
     waiting_for_room: Vec<Waker>,
     attached: bool,
@@ -154,7 +156,10 @@ impl Subscriber {
         inbox.bytes += bytes;
         inbox.queue.push_back(delivery);
         let crowded = inbox.is_crowded(limits);
-        let waker = inbox.waker.take();
+        let waker = match inbox.wants_deliveries {
+            true => inbox.waker.take(),
+            false => None,
+        };
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
@@ -173,6 +178,11 @@ impl Subscriber {
             drop(inbox);
             waker.wake();
         }
+    }
+
+    /// Leaves a word for whoever has the session next.
+    pub fn put_back_control(&self, control: Control) {
+        self.inbox.lock().control.push_front(control);
     }
 
     /// The oldest word to the connection.
@@ -208,6 +218,7 @@ impl Subscriber {
         }
         let is_empty = inbox.queue.is_empty();
         if inbox.control.is_empty() && (is_empty || taken == 0) {
+            inbox.wants_deliveries = most > 0;
             match &mut inbox.waker {
                 Some(kept) => kept.clone_from(waker),
                 none => *none = Some(waker.clone()),

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use dunlin_codec::{DecodeError, ReasonCode};
+use dunlin_topic::TopicError;
 
 /// Why a connection cannot go on.
 ///
@@ -26,6 +27,16 @@ impl Failure {
     /// The peer sent what the standard forbids in this state (0x82).
     pub fn protocol(what: &'static str) -> Self {
         Failure::new(ReasonCode::ProtocolError, what)
+    }
+
+    /// A topic name or filter that the peer must not send: malformed (0x81), or beyond our bounds
+    /// (0x90).
+    pub fn topic_name(error: TopicError) -> Self {
+        let reason = match error {
+            TopicError::TooDeep | TopicError::TooLong => ReasonCode::TopicNameInvalid,
+            _ => ReasonCode::MalformedPacket,
+        };
+        Failure::new(reason, error.to_string())
     }
 
     /// Whether the peer broke the protocol.

@@ -396,8 +396,7 @@ fn will(connect: &Connect<'_>, terms: &Terms) -> Result<Option<Will>, Failure> {
             "the will is retained, which is not available here [MQTT-3.2.2-13]",
         ));
     }
-    TopicName::new_bounded(will.topic, terms.maximum_topic_levels)
-        .map_err(|error| Failure::new(ReasonCode::TopicNameInvalid, format!("will: {error}")))?;
+    TopicName::new_bounded(will.topic, terms.maximum_topic_levels).map_err(Failure::topic_name)?;
     Ok(Some(Will {
         delay: Duration::from_secs(will.properties.will_delay_interval().unwrap_or(0).into()),
         expiry: will.properties.message_expiry_interval(),

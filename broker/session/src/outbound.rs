@@ -65,9 +65,13 @@ impl Outbound {
         self.sent = 0;
     }
 
-    /// Whether a new delivery of QoS 1 or 2 may be sent now.
-    pub fn has_room(&self) -> bool {
-        self.sent == self.inflight.len() && self.sent < self.window.into()
+    /// How many deliveries of QoS 1 or 2 may be sent now; none while some of an earlier connection
+    /// wait to be sent again.
+    pub fn room(&self) -> usize {
+        match self.sent == self.inflight.len() {
+            true => usize::from(self.window).saturating_sub(self.sent),
+            false => 0,
+        }
     }
 
     /// Messages sent and not finished, on this connection or an earlier one.
@@ -95,7 +99,7 @@ impl Outbound {
         }
     }
 
-    /// Sends a delivery; one of QoS 1 or 2 only while [`Outbound::has_room`].
+    /// Sends a delivery; one of QoS 1 or 2 only while there is [`Outbound::room`].
     pub fn send(
         &mut self,
         delivery: Delivery,
@@ -409,12 +413,12 @@ mod tests {
         let mut outbound = connected(2);
         let mut out = Vec::new();
         for _ in 0..2 {
-            assert!(outbound.has_room());
+            assert!(outbound.room() > 0);
             outbound.send(delivery(Qos::AtLeastOnce, b""), channel(), &mut out);
         }
-        assert!(!outbound.has_room());
+        assert!(outbound.room() == 0);
         assert!(outbound.puback(id(2)).unwrap().is_some());
-        assert!(outbound.has_room());
+        assert!(outbound.room() > 0);
     }
 
     #[test]
@@ -430,13 +434,13 @@ mod tests {
         outbound.connect(1);
         outbound.resend(channel(), &mut out);
         assert_eq!(out, [0x3a, 6, 0, 1, b't', 0, 1, b'1']);
-        assert!(!outbound.has_room());
+        assert!(outbound.room() == 0);
         out.clear();
         outbound.puback(id(1)).unwrap();
         outbound.resend(channel(), &mut out);
         assert_eq!(out, [0x62, 2, 0, 2]);
         outbound.pubcomp(id(2)).unwrap();
-        assert!(outbound.has_room());
+        assert!(outbound.room() > 0);
     }
 
     #[test]

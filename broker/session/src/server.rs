@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,13 +186,13 @@ impl Session {
         self.answer(Packet::Unsuback, packet_id, reasons, out);
     }
 
-    /// Whether a delivery of this QoS may be sent now: the client's window has room, and all that
-    /// an earlier connection left has been sent again.
-    pub fn has_room(&self) -> bool {
-        self.outbound.has_room()
+    /// How many messages of QoS 1 or 2 may be delivered now: what is left of the client's window,
+    /// once all that an earlier connection left has been sent again.
+    pub fn room(&self) -> usize {
+        self.outbound.room()
     }
 
-    /// Sends a message, only while [`Session::has_room`].
+    /// Sends a message, only while there is [`Session::room`].
     pub fn deliver(&mut self, wall: Wall, delivery: Delivery, out: &mut Vec<u8>) -> Sent {
         let (outbound, channel) = self.outbound(wall);
         outbound.send(delivery, channel, out)
@@ -354,11 +353,7 @@ impl Session {
 
     fn resolve<'p>(&mut self, publish: &Publish<'p>) -> Result<ResolvedTopic<'p>, Failure> {
         let levels = self.terms.maximum_topic_levels;
-        let valid = |topic| {
-            TopicName::new_bounded(topic, levels).map_err(|error| {
-                Failure::new(ReasonCode::TopicNameInvalid, Cow::Owned(error.to_string()))
-            })
-        };
+        let valid = |topic| TopicName::new_bounded(topic, levels).map_err(Failure::topic_name);
         let alias = if publish.properties.is_empty() {
             None
         } else {

@@ -1,0 +1,449 @@
+//! From an accepted socket to a session.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dunlin_auth::{
+    Certificate, ConnectRequest, Denial, EnhancedAuthentication, Grant, PeerIdentity, Principal,
+    Verdict,
+};
+use dunlin_codec::{Connect, Decoded, Packet, ReasonCode, Version, decode};
+use dunlin_metrics::Counter;
+use dunlin_net::{Accepted, Peer, Stream, handshake};
+use dunlin_router::{AttachError, AttachRequest, Attached};
+use dunlin_session::{Accepted as Admitted, Failure, Handshake, Negotiated};
+use tokio::io::AsyncWriteExt;
+
+use crate::connection::{Connection, Rare};
+use crate::finish::{close, finish};
+use crate::input::poll_read;
+use crate::listener::ListenerContext;
+use crate::output::Unsent;
+use crate::rate::Bucket;
+use crate::worker::Worker;
+use crate::{Admission, ConnectionLimits};
+
+/// A connection from its socket to its end; the task that a worker spawns for it.
+pub async fn serve(
+    worker: Rc<Worker>,
+    listener: Arc<ListenerContext>,
+    accepted: Accepted,
+    admission: Admission,
+) {
+    // Boxed, so that the task of an established connection is not as large as its beginning.
+    let established = Box::pin(establish(worker, listener, accepted, admission)).await;
+    let Some(mut connection) = established else {
+        return;
+    };
+    let end = poll_fn(|context| connection.turn(context)).await;
+    Box::pin(finish(connection, end)).await;
+}
+
+/// A client on its way in.
+struct Arrival {
+    worker: Rc<Worker>,
+    listener: Arc<ListenerContext>,
+    stream: Stream,
+    peer: Peer,
+    /// Bytes read and not yet decoded.
+    received: Vec<u8>,
+    admission: Admission,
+}
+
+/// Why it did not get in.
+struct Refusal {
+    /// What it asked for, if that was understood: then it is told.
+    version: Option<Version>,
+    failure: Failure,
+}
+
+impl Refusal {
+    fn silent(reason: ReasonCode, what: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Refusal {
+            version: None,
+            failure: Failure::new(reason, what),
+        }
+    }
+}
+
+async fn establish(
+    worker: Rc<Worker>,
+    listener: Arc<ListenerContext>,
+    accepted: Accepted,
+    admission: Admission,
+) -> Option<Connection> {
+    worker.cells.add(Counter::SocketsAccepted, 1);
+    let (stream, peer) = match handshake(accepted, &listener.transport).await {
+        Ok(shaken) => shaken,
+        Err(error) => {
+            worker.cells.add(Counter::HandshakesFailed, 1);
+            tracing::debug!(listener = %listener.name, %error, "handshake failed");
+            return None;
+        }
+    };
+    let limits = listener.limits.load_full();
+    let mut arrival = Arrival {
+        worker,
+        listener,
+        stream,
+        peer,
+        received: Vec::new(),
+        admission,
+    };
+    // The attach at the end is not to be cancelled half way: it runs outside of the timeout.
+    let arrived = tokio::time::timeout(limits.connect_timeout, arrival.authenticate());
+    let outcome = match arrived.await {
+        Ok(Ok(arrived)) => return arrival.attach(arrived, &limits).await,
+        Ok(Err(refusal)) => refusal,
+        Err(_) => Refusal::silent(
+            ReasonCode::KeepAliveTimeout,
+            "no complete CONNECT within limits.connect_timeout",
+        ),
+    };
+    arrival.turn_away(outcome).await;
+    None
+}
+
+/// A client that is authenticated.
+struct Arrived {
+    negotiated: Negotiated,
+    principal: Principal,
+    grant: Grant,
+}
+
+impl Arrival {
+    async fn authenticate(&mut self) -> Result<Arrived, Refusal> {
+        let terms = self.listener.terms.load_full();
+        let (mut negotiated, mut request) = self
+            .receive(Version::Mqtt5, terms.maximum_packet_size, |packet, peer| {
+                let Packet::Connect(connect) = &packet else {
+                    return Err(Refusal::silent(
+                        ReasonCode::ProtocolError,
+                        "the first packet is not CONNECT [MQTT-3.1.0-1]",
+                    ));
+                };
+                let negotiated = Handshake::new(terms.clone()).connect(&packet);
+                let negotiated = negotiated.map_err(|failure| Refusal {
+                    version: Some(connect.version),
+                    failure,
+                })?;
+                Ok((negotiated, connect_request(connect, peer)))
+            })
+            .await?;
+        request.peer.listener = self.listener.name.clone();
+        if negotiated.client_id.is_empty() {
+            let prefix = self.listener.limits.load().client_id_prefix.clone();
+            let client_id = random_client_id(&prefix).map_err(|failure| Refusal {
+                version: Some(negotiated.version),
+                failure,
+            })?;
+            negotiated.assign_client_id(&client_id);
+            request.client_id = client_id;
+        }
+        let access = self.listener.access.load_full();
+        let mut verdict = access.authenticate(&request).await;
+        loop {
+            match verdict {
+                Verdict::Granted(grant) => {
+                    let username = grant.username.as_deref().map(Arc::from);
+                    let principal = Principal::new(&*negotiated.client_id, username);
+                    return Ok(Arrived {
+                        negotiated,
+                        principal,
+                        grant,
+                    });
+                }
+                Verdict::Denied(denial) => {
+                    self.worker.cells.add(Counter::AuthenticationsDenied, 1);
+                    return Err(Refusal {
+                        version: Some(negotiated.version),
+                        failure: denied(&denial),
+                    });
+                }
+                Verdict::Continue(exchange) => {
+                    let data = self.challenge(&negotiated, &exchange.data).await?;
+                    verdict = exchange.resume(&request, data).await;
+                }
+            }
+        }
+    }
+
+    /// One round of enhanced authentication.
+    async fn challenge(&mut self, negotiated: &Negotiated, data: &[u8]) -> Result<Bytes, Refusal> {
+        let mut out = Vec::new();
+        negotiated.challenge(data, &mut out);
+        self.write(&out).await?;
+        let maximum = negotiated.terms().maximum_packet_size;
+        self.receive(negotiated.version, maximum, |packet, _| {
+            negotiated
+                .response(&packet)
+                .map(Bytes::copy_from_slice)
+                .map_err(|failure| Refusal {
+                    version: None,
+                    failure,
+                })
+        })
+        .await
+    }
+
+    /// Waits for one packet and gives it to `with`; what came after it is kept.
+    async fn receive<T>(
+        &mut self,
+        version: Version,
+        maximum: u32,
+        with: impl FnOnce(Packet<'_>, &Peer) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        loop {
+            match decode(&self.received, version, maximum) {
+                Ok(Decoded::Packet { packet, length }) => {
+                    let outcome = with(packet, &self.peer);
+                    self.received.drain(..length);
+                    self.worker.cells.add(Counter::PacketsReceived, 1);
+                    return outcome;
+                }
+                Ok(Decoded::Incomplete { .. }) => self.read().await?,
+                Err(error) => {
+                    return Err(Refusal {
+                        version: error.connect_version,
+                        failure: error.into(),
+                    });
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), Refusal> {
+        let worker = self.worker.clone();
+        let count = poll_fn(|context| {
+            let mut scratch = worker.input.borrow_mut();
+            poll_read(&mut self.stream, context, &mut scratch).map_ok(|count| {
+                self.received.extend_from_slice(&scratch[..count]);
+                count
+            })
+        });
+        match count.await {
+            Ok(0) => Err(Refusal::silent(
+                ReasonCode::UnspecifiedError,
+                "the client closed the connection before CONNECT",
+            )),
+            Ok(count) => {
+                self.worker.cells.add(Counter::BytesReceived, count as u64);
+                Ok(())
+            }
+            Err(error) => Err(Refusal::silent(
+                ReasonCode::UnspecifiedError,
+                error.to_string(),
+            )),
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        written
+            .await
+            .map_err(|error| Refusal::silent(ReasonCode::UnspecifiedError, error.to_string()))
+    }
+
+    /// Gets the client its session, and lets it in.
+    async fn attach(self, arrived: Arrived, limits: &ConnectionLimits) -> Option<Connection> {
+        let Arrived {
+            negotiated,
+            principal,
+            grant,
+        } = arrived;
+        let worker = self.worker.clone();
+        let number = worker.router.next_number();
+        let request = AttachRequest {
+            client_id: &negotiated.client_id,
+            clean_start: negotiated.clean_start,
+            persistent: negotiated.session_expiry > 0,
+            connection: number,
+            worker: worker.number,
+        };
+        let attached = match worker.router.attach(request, &worker.dispatch).await {
+            Ok(attached) => attached,
+            Err(error) => {
+                let version = Some(negotiated.version);
+                let failure = not_attached(&error);
+                self.turn_away(Refusal { version, failure }).await;
+                return None;
+            }
+        };
+        worker.dispatch.borrow_mut().flush();
+        Some(self.connection(negotiated, principal, grant, attached, number, limits))
+    }
+
+    fn connection(
+        self,
+        mut negotiated: Negotiated,
+        principal: Principal,
+        grant: Grant,
+        attached: Attached,
+        number: u64,
+        limits: &ConnectionLimits,
+    ) -> Connection {
+        let worker = self.worker;
+        let now = worker.now();
+        let mut rare = Rare {
+            messages: limits
+                .messages
+                .map(|limit| Bucket::new(limit, now.monotonic)),
+            bytes: limits.bytes.map(|limit| Bucket::new(limit, now.monotonic)),
+            grant_ends: grant.expires.map(|expires| now.monotonic + expires),
+            ..Rare::default()
+        };
+        if let Some(bucket) = &mut rare.bytes {
+            bucket.take(self.received.len() as u64, now.monotonic);
+        }
+        let is_rare = rare.messages.is_some() || rare.bytes.is_some() || rare.grant_ends.is_some();
+        if limits.log_connections {
+            log_connect(
+                &self.listener,
+                &self.peer,
+                &negotiated,
+                &principal,
+                &attached,
+            );
+        }
+        let will = negotiated.will.take().map(|mut will| {
+            let mount_point = &negotiated.terms().mount_point;
+            will.topic = format!("{mount_point}{}", will.topic).into();
+            Box::new(will)
+        });
+        let mut out = Vec::new();
+        let admitted = Admitted {
+            state: attached.state,
+            authentication_data: grant.data.map(Into::into),
+        };
+        let mut session = negotiated.accept(now, admitted, &mut out);
+        session.resume(now.wall, &mut out);
+        worker.cells.add(Counter::ConnectionsOpened, 1);
+        worker.count_connection(1);
+        let access = self.listener.access.load_full();
+        Connection {
+            epoch: access.epoch(),
+            access,
+            listener: self.listener,
+            number,
+            stream: self.stream,
+            session,
+            subscriber: attached.subscriber,
+            principal,
+            memo: Default::default(),
+            partial: self.received,
+            unsent: Unsent::new(out),
+            alarm: Default::default(),
+            will,
+            scans: Vec::new(),
+            crowd: None,
+            rare: is_rare.then(|| Box::new(rare)),
+            address: self.peer.address,
+            protocol: self.peer.protocol,
+            _admission: self.admission,
+            worker,
+        }
+    }
+
+    async fn turn_away(self, refusal: Refusal) {
+        let Refusal { version, failure } = refusal;
+        let cells = &self.worker.cells;
+        cells.add(Counter::ConnectsRefused, 1);
+        let mut out = Vec::new();
+        if let Some(version) = version {
+            Handshake::refuse(version, &failure, &mut out);
+        }
+        tracing::info!(
+            listener = %self.listener.name,
+            address = self.peer.address.map(tracing::field::display),
+            cause = %failure,
+            "client refused"
+        );
+        close(self.stream, &out).await;
+    }
+}
+
+fn connect_request(connect: &Connect<'_>, peer: &Peer) -> ConnectRequest {
+    let certificate = peer.certificate.as_ref().map(|certificate| Certificate {
+        common_name: certificate.common_name.clone(),
+        subject: certificate.subject.clone(),
+    });
+    let properties = connect.properties;
+    ConnectRequest {
+        client_id: connect.client_id.to_owned(),
+        username: connect.username.map(str::to_owned),
+        password: connect.password.map(Bytes::copy_from_slice),
+        peer: PeerIdentity {
+            address: peer.address,
+            loopback: peer.is_loopback,
+            listener: Arc::from(""),
+            certificate,
+        },
+        authentication: properties
+            .authentication_method()
+            .map(|method| EnhancedAuthentication {
+                method: method.to_owned(),
+                data: Bytes::copy_from_slice(properties.authentication_data().unwrap_or_default()),
+            }),
+        user_properties: properties
+            .user_properties()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
+
+fn random_client_id(prefix: &str) -> Result<String, Failure> {
+    let number = getrandom::u64().map_err(|error| {
+        Failure::new(
+            ReasonCode::ServerUnavailable,
+            format!("no random client id: {error}"),
+        )
+    })?;
+    Ok(format!("{prefix}{number:016x}"))
+}
+
+fn denied(denial: &Denial) -> Failure {
+    let reason = match denial {
+        Denial::BadCredentials => ReasonCode::BadUserNameOrPassword,
+        Denial::NotAuthorized => ReasonCode::NotAuthorized,
+        Denial::BadMethod => ReasonCode::BadAuthenticationMethod,
+        // Whatever else an authenticator may say: it did not let the client in.
+        _ => ReasonCode::ServerUnavailable,
+    };
+    Failure::new(reason, denial.to_string())
+}
+
+fn not_attached(error: &AttachError) -> Failure {
+    let reason = match error {
+        // 0x8E is no code for a CONNACK.
+        AttachError::Superseded | AttachError::Busy => ReasonCode::ServerBusy,
+        AttachError::TooManySessions => ReasonCode::QuotaExceeded,
+        AttachError::Store(_) => ReasonCode::ServerUnavailable,
+    };
+    Failure::new(reason, error.to_string())
+}
+
+fn log_connect(
+    listener: &ListenerContext,
+    peer: &Peer,
+    negotiated: &Negotiated,
+    principal: &Principal,
+    attached: &Attached,
+) {
+    tracing::info!(
+        client_id = principal.client_id(),
+        user = principal.username(),
+        address = peer.address.map(tracing::field::display),
+        listener = %listener.name,
+        protocol = %peer.protocol,
+        version = ?negotiated.version,
+        clean_start = negotiated.clean_start,
+        session_present = attached.state.is_some(),
+        keep_alive = negotiated.keep_alive,
+        "client connected"
+    );
+}

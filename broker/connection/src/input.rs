@@ -1,0 +1,126 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use dunlin_codec::{Decoded, Packet, decode};
+use dunlin_metrics::Counter;
+use dunlin_net::Stream;
+use dunlin_session::Failure;
+use dunlin_time::Now;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::connection::{Connection, End};
+use crate::crowd::may_overtake;
+
+/// Reads in one turn; a layer below may give its bytes in small portions.
+const READS: usize = 4;
+
+impl Connection {
+    /// Reads what has come, and handles every packet that is complete.
+    pub fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        let worker = self.worker.clone();
+        let mut scratch = worker.input.borrow_mut();
+        let mut total = 0;
+        for _ in 0..READS {
+            if self.reading_waits(now) {
+                return Ok(());
+            }
+            let count = match poll_read(&mut self.stream, context, &mut scratch) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(End::Closed),
+                Poll::Ready(Ok(count)) => count,
+                Poll::Ready(Err(error)) => return Err(End::Broken(error)),
+            };
+            worker.cells.add(Counter::BytesReceived, count as u64);
+            self.charge_bytes(count, now);
+            self.received(now, &scratch[..count], out)?;
+            total += count;
+            if total >= scratch.len() {
+                break;
+            }
+        }
+        // There may be more: after the others' turn.
+        context.waker().wake_by_ref();
+        Ok(())
+    }
+
+    fn reading_waits(&mut self, now: Now) -> bool {
+        self.unsent.pauses_reading()
+            || self.crowd.as_ref().is_some_and(|crowd| crowd.is_full())
+            || self.rate_blocks(now)
+    }
+
+    fn received(&mut self, now: Now, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), End> {
+        if self.partial.is_empty() {
+            let used = self.packets(now, bytes, out)?;
+            self.partial.extend_from_slice(&bytes[used..]);
+            return Ok(());
+        }
+        let mut partial = std::mem::take(&mut self.partial);
+        partial.extend_from_slice(bytes);
+        let used = self.packets(now, &partial, out)?;
+        if used < partial.len() {
+            partial.drain(..used);
+            self.partial = partial;
+        }
+        Ok(())
+    }
+
+    /// Handles the complete packets at the front; how many bytes they took.
+    pub fn packets(&mut self, now: Now, bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, End> {
+        let version = self.session.version();
+        let maximum = self.session.terms().maximum_packet_size;
+        let mut used = 0;
+        let mut packets = 0;
+        let outcome = loop {
+            match decode(&bytes[used..], version, maximum).map_err(Failure::from) {
+                Ok(Decoded::Packet { packet, length }) => {
+                    packets += 1;
+                    let raw = &bytes[used..used + length];
+                    used += length;
+                    if let Err(end) = self.packet(now, packet, raw, out) {
+                        break Err(end);
+                    }
+                }
+                Ok(Decoded::Incomplete { .. }) => break Ok(used),
+                Err(failure) => break Err(End::Failed(failure)),
+            }
+        };
+        self.worker.cells.add(Counter::PacketsReceived, packets);
+        outcome
+    }
+
+    fn packet(
+        &mut self,
+        now: Now,
+        packet: Packet<'_>,
+        raw: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        if let Some(crowd) = &mut self.crowd
+            && !may_overtake(&packet)
+        {
+            crowd.park(raw);
+            return Ok(());
+        }
+        let request = self.session.receive(now, packet, out)?;
+        self.request(now, request, out)
+    }
+}
+
+/// One read into `scratch`; zero is the end.
+pub(crate) fn poll_read(
+    stream: &mut Stream,
+    context: &mut Context<'_>,
+    scratch: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(scratch);
+    Pin::new(stream)
+        .poll_read(context, &mut buffer)
+        .map_ok(|()| buffer.filled().len())
+}

@@ -1,0 +1,139 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use dunlin_metrics::Counter;
+use dunlin_net::Stream;
+use dunlin_time::Monotonic;
+use tokio::io::AsyncWrite;
+
+use crate::connection::{Connection, End};
+
+/// Bytes that the socket has not taken, and since when it takes nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Unsent {
+    bytes: Vec<u8>,
+    written: usize,
+    deadline: Option<Monotonic>,
+}
+
+/// With so much unsent a connection stops reading: it would only answer into this buffer.
+const PAUSE_READING: usize = 64 * 1024;
+/// A scratch that grew above this is given back.
+const SCRATCH_MAX: usize = 1024 * 1024;
+
+impl Unsent {
+    /// What is to be sent first of all.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Unsent {
+            bytes,
+            ..Self::default()
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether reading should wait until some is sent.
+    pub fn pauses_reading(&self) -> bool {
+        self.bytes.len() - self.written > PAUSE_READING
+    }
+
+    /// When the client has left its socket full for too long.
+    pub fn deadline(&self) -> Option<Monotonic> {
+        self.deadline
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub fn advance(&mut self, written: usize) {
+        self.written += written;
+        if self.written == self.bytes.len() {
+            *self = Unsent::default();
+        }
+    }
+
+    fn stalled(&mut self, now: Monotonic, patience: Duration, progress: bool) {
+        if progress || self.deadline.is_none() {
+            self.deadline = Some(now + patience);
+        }
+    }
+}
+
+impl Connection {
+    /// Writes the turn's output after what earlier turns left; keeps what the socket does not take.
+    pub fn flush(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Monotonic,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        let had_unsent = !self.unsent.is_empty();
+        if had_unsent {
+            self.unsent.push(out);
+        } else if !out.is_empty() {
+            let written = write(&mut self.stream, context, out)?;
+            self.worker.cells.add(Counter::BytesSent, written as u64);
+            if written < out.len() {
+                self.unsent.push(&out[written..]);
+                let patience = self.listener.limits.load().slow_consumer_timeout;
+                self.unsent.stalled(now, patience, true);
+            }
+        }
+        out.clear();
+        out.shrink_to(SCRATCH_MAX);
+        if had_unsent {
+            self.flush_unsent(context, now)?;
+        }
+        self.flush_layers(context)
+    }
+
+    fn flush_unsent(&mut self, context: &mut Context<'_>, now: Monotonic) -> Result<(), End> {
+        let written = write(&mut self.stream, context, self.unsent.as_slice())?;
+        self.worker.cells.add(Counter::BytesSent, written as u64);
+        self.unsent.advance(written);
+        if self.unsent.is_empty() {
+            // The inbox was left alone meanwhile.
+            context.waker().wake_by_ref();
+        } else {
+            let patience = self.listener.limits.load().slow_consumer_timeout;
+            self.unsent.stalled(now, patience, written > 0);
+        }
+        Ok(())
+    }
+
+    /// TLS and WebSocket keep bytes of their own.
+    fn flush_layers(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        if let Stream::Boxed(stream) = &mut self.stream
+            && let Poll::Ready(Err(error)) = Pin::new(stream).poll_flush(context)
+        {
+            return Err(End::Broken(error));
+        }
+        Ok(())
+    }
+}
+
+/// Writes as much as the stream takes now.
+pub(crate) fn write(
+    stream: &mut Stream,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+) -> Result<usize, End> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match Pin::new(&mut *stream).poll_write(context, &bytes[written..]) {
+            Poll::Ready(Ok(0)) => return Err(End::Closed),
+            Poll::Ready(Ok(count)) => written += count,
+            Poll::Ready(Err(error)) => return Err(End::Broken(error)),
+            Poll::Pending => break,
+        }
+    }
+    Ok(written)
+}

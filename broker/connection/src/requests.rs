@@ -1,0 +1,260 @@
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use dunlin_auth::{
+    Action, ConnectRequest, Decision, EnhancedAuthentication, PeerIdentity, Verdict,
+};
+use dunlin_codec::ReasonCode;
+use dunlin_metrics::Counter;
+use dunlin_router::{Control, Publication, Published};
+use dunlin_session::{Acknowledgement, Failure, Incoming, Request};
+use dunlin_time::Now;
+use dunlin_topic::TopicName;
+
+use crate::connection::{Connection, End, Rare};
+use crate::rate::Bucket;
+
+impl Connection {
+    /// Does what a packet asks of the world.
+    pub fn request(
+        &mut self,
+        now: Now,
+        request: Request<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        match request {
+            Request::Nothing | Request::Finished(_) => {}
+            Request::Publish(incoming) => self.publish(now, incoming, out)?,
+            Request::Subscribe(subscribe) => self.subscribe(subscribe, out)?,
+            Request::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, out)?,
+            Request::Reauthenticate(data) => self.reauthenticate(data),
+            Request::Disconnect(farewell) => return Err(End::Left(farewell)),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, now: Now, incoming: Incoming<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+        let Incoming {
+            topic,
+            publish,
+            acknowledgement,
+        } = incoming;
+        let worker = self.worker.clone();
+        worker.cells.add(Counter::PublishesReceived, 1);
+        let payload_bytes = publish.payload.len() as u64;
+        worker
+            .cells
+            .add(Counter::PublishBytesReceived, payload_bytes);
+        self.charge_message(now);
+        let mounted;
+        let topic = match self.session.terms().mount_point.is_empty() {
+            true => topic.as_str(),
+            false => {
+                mounted = format!("{}{}", self.session.terms().mount_point, topic.as_str());
+                &mounted
+            }
+        };
+        // Only a mount point can have made it too long.
+        let topic = TopicName::new_bounded(topic, usize::MAX).map_err(Failure::topic_name)?;
+        if !self.may_publish(topic) {
+            worker.cells.add(Counter::PublishesDenied, 1);
+            if let Some(acknowledgement) = acknowledgement {
+                let reason = self.denied();
+                self.session.acknowledge(acknowledgement, reason, out);
+            }
+            return Ok(());
+        }
+        let mut dispatch = worker.dispatch.borrow_mut();
+        let mut publication = Publication {
+            topic,
+            publisher: self.subscriber.number,
+            qos: publish.qos,
+            retain: publish.retain,
+            expires: None,
+            forwarded: &[],
+            payload: publish.payload,
+        };
+        let properties = publish.properties;
+        if properties.is_empty() {
+            let published = dispatch.publish(publication);
+            self.published(now, published, acknowledgement, out);
+            return Ok(());
+        }
+        let summary = properties.publish_summary();
+        publication.expires = summary
+            .message_expiry_interval
+            .map(|seconds| now.wall + Duration::from_secs(seconds.into()));
+        let mut forwarded = Vec::new();
+        publication.forwarded = match summary.all_forwardable {
+            true => properties.as_bytes(),
+            false => {
+                properties.copy_forwarded(&mut forwarded);
+                &forwarded
+            }
+        };
+        let published = dispatch.publish(publication);
+        self.published(now, published, acknowledgement, out);
+        Ok(())
+    }
+
+    fn published(
+        &mut self,
+        now: Now,
+        mut published: Published,
+        acknowledgement: Option<Acknowledgement>,
+        out: &mut Vec<u8>,
+    ) {
+        if let Some(subscriber) = published.crowded.take() {
+            self.enter_crowd(subscriber, now);
+        }
+        let Some(acknowledgement) = acknowledgement else {
+            return;
+        };
+        let reason = published.reason();
+        let Some(durable) = published.durable.take() else {
+            return self.session.acknowledge(acknowledgement, reason, out);
+        };
+        let ticket = self.session.postpone(acknowledgement);
+        let (subscriber, connection) = (self.subscriber.clone(), self.number);
+        tokio::task::spawn_local(async move {
+            let reason = match durable.await {
+                Ok(()) => reason,
+                Err(error) => {
+                    tracing::error!(%error, "message not stored");
+                    ReasonCode::QuotaExceeded
+                }
+            };
+            subscriber.control(Control::Settled {
+                connection,
+                ticket,
+                reason,
+            });
+        });
+    }
+
+    /// A refusal that the client can understand: version 3 has none, its message is acknowledged
+    /// and dropped.
+    fn denied(&self) -> ReasonCode {
+        match self.session.version().has_reason_codes() {
+            true => ReasonCode::NotAuthorized,
+            false => ReasonCode::Success,
+        }
+    }
+
+    pub(crate) fn may_publish(&mut self, topic: TopicName<'_>) -> bool {
+        // A decision that is pending is none: no authorizer of ours gives one.
+        let decision = self
+            .memo
+            .authorize(&self.access, &self.principal, Action::Publish, topic);
+        decision == Decision::Allow && !topic.is_system()
+    }
+
+    fn reauthenticate(&mut self, data: &[u8]) {
+        let access = self.access.clone();
+        let data = bytes::Bytes::copy_from_slice(data);
+        let request = ConnectRequest {
+            client_id: self.principal.client_id().to_owned(),
+            username: self.principal.username().map(str::to_owned),
+            password: None,
+            peer: PeerIdentity {
+                address: self.address,
+                loopback: false,
+                listener: self.listener.name.clone(),
+                certificate: None,
+            },
+            authentication: self.session.authentication_method().map(|method| {
+                EnhancedAuthentication {
+                    method: method.to_owned(),
+                    data: data.clone(),
+                }
+            }),
+            user_properties: Vec::new(),
+        };
+        let rare = self.rare();
+        let exchange = rare.exchange.take();
+        rare.reauthentication = Some(Box::pin(async move {
+            match exchange {
+                Some(exchange) => exchange.resume(&request, data).await,
+                None => access.authenticate(&request).await,
+            }
+        }));
+    }
+
+    /// Goes on with a re-authentication, if one is under way (section 4.12.1).
+    pub fn reauthentication(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        let Some(rare) = &mut self.rare else {
+            return Ok(());
+        };
+        let Some(future) = &mut rare.reauthentication else {
+            return Ok(());
+        };
+        let Poll::Ready(verdict) = future.as_mut().poll(context) else {
+            return Ok(());
+        };
+        rare.reauthentication = None;
+        match verdict {
+            Verdict::Continue(exchange) => {
+                self.session.challenge(&exchange.data, out);
+                rare.exchange = Some(exchange);
+            }
+            Verdict::Granted(grant) => {
+                rare.grant_ends = grant.expires.map(|expires| now.monotonic + expires);
+                self.session
+                    .reauthenticated(&grant.data.unwrap_or_default(), out);
+            }
+            Verdict::Denied(_) => {
+                return Err(End::Failed(Failure::new(
+                    ReasonCode::NotAuthorized,
+                    "re-authentication failed",
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn charge_bytes(&mut self, count: usize, now: Now) {
+        if let Some(rare) = &mut self.rare
+            && let Some(bucket) = &mut rare.bytes
+        {
+            bucket.take(count as u64, now.monotonic);
+        }
+    }
+
+    fn charge_message(&mut self, now: Now) {
+        if let Some(rare) = &mut self.rare
+            && let Some(bucket) = &mut rare.messages
+        {
+            bucket.take(1, now.monotonic);
+        }
+    }
+
+    /// Whether a rate limit keeps the client from being read.
+    pub(crate) fn rate_blocks(&mut self, now: Now) -> bool {
+        let Some(rare) = &mut self.rare else {
+            return false;
+        };
+        for bucket in [&mut rare.messages, &mut rare.bytes].into_iter().flatten() {
+            bucket.take(0, now.monotonic);
+        }
+        let blocked = rare.blocked_until().is_some();
+        if blocked {
+            self.worker.cells.add(Counter::ThrottledPublishers, 1);
+        }
+        blocked
+    }
+}
+
+impl Rare {
+    pub fn blocked_until(&self) -> Option<dunlin_time::Monotonic> {
+        [&self.messages, &self.bytes]
+            .into_iter()
+            .flatten()
+            .filter_map(Bucket::blocked_until)
+            .max()
+    }
+}

@@ -1,0 +1,204 @@
+use std::task::{Context, Poll};
+
+use dunlin_auth::{Action, Decision};
+use dunlin_codec::ReasonCode;
+use dunlin_metrics::Counter;
+use dunlin_router::Control;
+use dunlin_session::{Delivery, Failure, Sent};
+use dunlin_time::{Monotonic, Now};
+use dunlin_topic::TopicName;
+
+use crate::connection::{Connection, End};
+
+/// Bytes that a turn encodes before it lets others go on.
+const TURN_BYTES: usize = 256 * 1024;
+/// Deliveries taken from the inbox under one lock.
+const BATCH: usize = 128;
+
+impl Connection {
+    /// One turn: whatever has happened since the last, then one write. Ready when the connection
+    /// is over.
+    pub fn turn(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let worker = self.worker.clone();
+        let now = worker.now();
+        worker.timers.acknowledge(&mut self.alarm, now.monotonic);
+        let mut out = worker.output.borrow_mut();
+        out.clear();
+        let outcome = self.steps(context, now, &mut out);
+        let flushed = self.flush(context, now.monotonic, &mut out);
+        drop(out);
+        worker.dispatch.borrow_mut().flush();
+        if let Err(end) = outcome.and(flushed) {
+            return Poll::Ready(end);
+        }
+        let deadline = self.deadline();
+        worker
+            .timers
+            .arm(&mut self.alarm, deadline, context.waker());
+        Poll::Pending
+    }
+
+    fn steps(&mut self, context: &mut Context<'_>, now: Now, out: &mut Vec<u8>) -> Result<(), End> {
+        self.refresh_access();
+        self.check_deadlines(now)?;
+        self.reauthentication(context, now, out)?;
+        self.leave_crowd(context, now, out)?;
+        self.read(context, now, out)?;
+        self.deliver(context, now, out)?;
+        self.subscriber.set_inflight(self.session.unacknowledged());
+        Ok(())
+    }
+
+    fn refresh_access(&mut self) {
+        let current = self.listener.access.load();
+        if !std::sync::Arc::ptr_eq(&current, &self.access) {
+            self.access = current.clone();
+        }
+    }
+
+    fn check_deadlines(&mut self, now: Now) -> Result<(), End> {
+        if let Err(failure) = self.session.timeout(now) {
+            self.worker.cells.add(Counter::KeepAliveTimeouts, 1);
+            return Err(failure.into());
+        }
+        if self.unsent.deadline().is_some_and(|at| at <= now.monotonic) {
+            self.worker.cells.add(Counter::SlowConsumersClosed, 1);
+            return Err(End::Failed(Failure::new(
+                ReasonCode::QuotaExceeded,
+                "the client did not read for limits.slow_consumer_timeout",
+            )));
+        }
+        match self.rare.as_ref().and_then(|rare| rare.grant_ends) {
+            Some(at) if at <= now.monotonic => Err(End::Failed(Failure::new(
+                ReasonCode::NotAuthorized,
+                "the client's authentication expired",
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// When something is due that no socket or inbox will wake us for.
+    fn deadline(&self) -> Option<Monotonic> {
+        let rare = self.rare.as_ref();
+        [
+            self.session.deadline(),
+            self.unsent.deadline(),
+            self.crowd.as_ref().map(|crowd| crowd.until),
+            rare.and_then(|rare| rare.grant_ends),
+            rare.and_then(|rare| rare.blocked_until()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Words from outside, then messages, as far as the client's window and the socket take them.
+    fn deliver(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        let worker = self.worker.clone();
+        let mut batch = worker.batch.borrow_mut();
+        loop {
+            let most = match self.unsent.is_empty() && out.len() < TURN_BYTES {
+                true => self.session.room().min(BATCH),
+                false => 0,
+            };
+            let taken = self
+                .subscriber
+                .take(most, TURN_BYTES, &mut batch, context.waker());
+            if taken.control {
+                // What was taken goes back to the queue that the next connection gets.
+                let told = self.controls(out);
+                if told.is_err() {
+                    self.subscriber.put_back(batch.drain(..));
+                    return told;
+                }
+            }
+            let sent = batch.len();
+            for delivery in batch.drain(..) {
+                self.send(now, delivery, out);
+            }
+            if sent == 0 && most > 0 && !self.scan(now) {
+                return Ok(());
+            }
+            if most == 0 {
+                if out.len() >= TURN_BYTES && self.unsent.is_empty() {
+                    context.waker().wake_by_ref();
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    fn send(&mut self, now: Now, delivery: Delivery, out: &mut Vec<u8>) {
+        if (delivery.unchecked || self.rules_changed()) && !self.may_receive(&delivery) {
+            self.worker.cells.add(Counter::DeliveriesDenied, 1);
+            return;
+        }
+        let cells = &self.worker.cells;
+        let bytes = delivery.message.payload().len() as u64;
+        match self.session.deliver(now.wall, delivery, out) {
+            Sent::Yes => {
+                cells.add(Counter::PublishesSent, 1);
+                cells.add(Counter::PublishBytesSent, bytes);
+            }
+            Sent::Expired => cells.add(Counter::DroppedExpired, 1),
+            Sent::TooLarge => cells.add(Counter::DroppedTooLarge, 1),
+        }
+    }
+
+    fn may_receive(&mut self, delivery: &Delivery) -> bool {
+        let Ok(topic) = TopicName::new_bounded(delivery.message.topic(), usize::MAX) else {
+            return false;
+        };
+        let decision = self
+            .memo
+            .authorize(&self.access, &self.principal, Action::Receive, topic);
+        decision == Decision::Allow
+    }
+
+    /// Queues the next retained messages for new subscriptions; whether there may be any.
+    fn scan(&mut self, now: Now) -> bool {
+        if self.scans.is_empty() {
+            return false;
+        }
+        let scan = self.scans.remove(0);
+        let rest = self
+            .worker
+            .router
+            .deliver_retained(scan, &self.subscriber, now.wall);
+        if let Some(rest) = rest {
+            self.scans.insert(0, rest);
+        }
+        true
+    }
+
+    fn controls(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
+        while let Some(control) = self.subscriber.next_control() {
+            match control {
+                Control::TakeOver(taker) if taker.is_closed() => {}
+                Control::TakeOver(taker) => {
+                    self.subscriber.put_back_control(Control::TakeOver(taker));
+                    return Err(End::TakenOver);
+                }
+                Control::Close {
+                    connection,
+                    reason,
+                    what,
+                } if connection == self.number || connection == 0 => {
+                    return Err(End::Failed(Failure { reason, what }));
+                }
+                Control::Settled {
+                    connection,
+                    ticket,
+                    reason,
+                } if connection == self.number => self.session.settle(ticket, reason, out),
+                Control::Close { .. } | Control::Settled { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}
