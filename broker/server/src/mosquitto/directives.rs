@@ -4,6 +4,7 @@ use Argument::{Bytes, Count, Id, Limit, Path, Seconds, Switch, Text};
 use Scope::{Bridge, Global, Listener, Security};
 use Treatment::{Ignored, Key, Refused, Special};
 
+use super::global;
 use super::lines::Line;
 use super::listener;
 use super::logging;
@@ -163,11 +164,7 @@ pub static DIRECTIVES: &[Directive] = &[
             "what is sent to a client is bounded by max_inflight_messages and max_queued_bytes",
         ),
     ),
-    row(
-        "max_inflight_messages",
-        Global,
-        Special(translate::inflight),
-    ),
+    row("max_inflight_messages", Global, Special(global::inflight)),
     row("max_keepalive", Global, Key("limits.keepalive", Seconds)),
     row("max_packet_size", Global, Key("limits.packet_size", Count)),
     row(
@@ -192,7 +189,7 @@ pub static DIRECTIVES: &[Directive] = &[
         Global,
         Special(translate::per_listener_settings),
     ),
-    row("persistence", Global, Special(translate::persistence)),
+    row("persistence", Global, Special(global::persistence)),
     row(
         "persistence_file",
         Global,
@@ -202,7 +199,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row(
         "persistent_client_expiration",
         Global,
-        Special(translate::expiration),
+        Special(global::expiration),
     ),
     row("pid_file", Global, Key("pid_file", Path)),
     row("psk_file", Security, Refused(PSK)),
@@ -214,9 +211,9 @@ pub static DIRECTIVES: &[Directive] = &[
     row(
         "retain_available",
         Global,
-        Special(translate::retain_available),
+        Special(global::retain_available),
     ),
-    row("set_tcp_nodelay", Global, Special(translate::nodelay)),
+    row("set_tcp_nodelay", Global, Special(global::nodelay)),
     row("sys_interval", Global, Key("sys.interval", Seconds)),
     row(
         "upgrade_outgoing_qos",

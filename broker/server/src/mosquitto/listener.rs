@@ -190,7 +190,7 @@ pub fn revoked(translation: &mut Translation, line: &Line) -> Result<(), String>
 
 /// `require_certificate true | false`
 pub fn require_certificate(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    translation.listener().certificate_required = super::translate::switch(&line.argument)?;
+    translation.listener().certificate_required = super::arguments::switch(&line.argument)?;
     Ok(())
 }
 

@@ -6,7 +6,9 @@
 //! [`translate`] writes the supported ones into the same tree of nodes that a
 //! TOML file becomes, so that all later checks name the line of the directive.
 
+mod arguments;
 pub mod directives;
+mod global;
 pub mod lines;
 mod listener;
 mod logging;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::arguments::{switch, value};
 use super::directives::{self, Argument, Scope, Treatment};
 use super::lines::Line;
 use super::listener;
@@ -64,7 +65,8 @@ pub struct Translation {
     per_listener: bool,
     /// The first line that `per_listener_settings` would change the meaning of.
     security: Option<Line>,
-    retain_available: Option<Node>,
+    /// `retain_available`, of all listeners.
+    pub retain_available: Option<Node>,
     /// Where each directive that may stand only once in its scope was.
     once: BTreeMap<(usize, String), u32>,
     /// The most talkative `log_type` so far.
@@ -320,101 +322,4 @@ pub fn per_listener_settings(translation: &mut Translation, line: &Line) -> Resu
     }
     translation.per_listener = per_listener;
     Ok(())
-}
-
-/// `max_inflight_messages count`: both ways, as in Mosquitto; 0 for no limit.
-pub fn inflight(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let count = match count(&line.argument)? {
-        0 => 65_535,
-        count => count,
-    };
-    translation.set("limits.inflight_messages", Value::Integer(count), line);
-    translation.set("limits.receive_maximum", Value::Integer(count), line);
-    Ok(())
-}
-
-/// `persistence true | false`
-pub fn persistence(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if switch(&line.argument)? {
-        let text = "is ignored: this version keeps sessions and retained messages in memory, and \
-                    a restart loses them";
-        translation.warn(line, text);
-    }
-    Ok(())
-}
-
-/// `persistent_client_expiration 14d`
-pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let wrong = || {
-        format!(
-            "needs a number and h, d, w, m or y, as 14d, not {:?}",
-            line.argument
-        )
-    };
-    let unit = line.argument.chars().last().ok_or_else(wrong)?;
-    let hours = match unit {
-        'h' => 1,
-        'd' => 24,
-        'w' => 7 * 24,
-        'm' => 30 * 24,
-        'y' => 365 * 24,
-        _ => return Err(wrong()),
-    };
-    let number = line
-        .argument
-        .trim_end_matches(unit)
-        .parse::<u32>()
-        .map_err(|_| wrong())?;
-    let text = format!("{}h", u64::from(number) * hours);
-    translation.set_text("sessions.session_expiry_max", &text, line);
-    Ok(())
-}
-
-/// `retain_available true | false`, of all listeners.
-pub fn retain_available(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let value = Value::Bool(switch(&line.argument)?);
-    translation.retain_available = Some(Node {
-        value,
-        origin: line.origin(),
-    });
-    Ok(())
-}
-
-/// `set_tcp_nodelay true | false`
-pub fn nodelay(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if !switch(&line.argument)? {
-        translation.warn(line, "is ignored: small packets are always sent at once");
-    }
-    Ok(())
-}
-
-/// `true` or `false`, as Mosquitto reads them.
-pub fn switch(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err(format!("needs true or false, not {text:?}")),
-    }
-}
-
-fn count(text: &str) -> Result<i64, String> {
-    text.parse()
-        .map_err(|_| format!("needs a whole number, not {text:?}"))
-}
-
-fn value(text: &str, argument: Argument) -> Result<Value, String> {
-    let limit = |number: i64| match number {
-        ..=0 => Value::Text("unlimited".into()),
-        number => Value::Integer(number),
-    };
-    match argument {
-        Argument::Switch => switch(text).map(Value::Bool),
-        Argument::Count => count(text).map(Value::Integer),
-        Argument::Limit | Argument::Bytes => count(text).map(limit),
-        Argument::Seconds => count(text).map(|seconds| Value::Text(format!("{seconds}s"))),
-        Argument::Text | Argument::Path | Argument::Id if text.is_empty() => {
-            Err("needs a value behind it".into())
-        }
-        Argument::Text | Argument::Path | Argument::Id => Ok(Value::Text(text.into())),
-    }
 }

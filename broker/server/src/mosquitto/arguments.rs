@@ -1,0 +1,37 @@
+//! What stands behind a directive.
+
+use super::directives::Argument;
+use crate::config::node::Value;
+
+/// `true` or `false`, as Mosquitto reads them.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!("needs true or false, not {text:?}")),
+    }
+}
+
+/// A whole number.
+pub fn count(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| format!("needs a whole number, not {text:?}"))
+}
+
+/// An argument as the value of a key.
+pub fn value(text: &str, argument: Argument) -> Result<Value, String> {
+    let limit = |number: i64| match number {
+        ..=0 => Value::Text("unlimited".into()),
+        number => Value::Integer(number),
+    };
+    match argument {
+        Argument::Switch => switch(text).map(Value::Bool),
+        Argument::Count => count(text).map(Value::Integer),
+        Argument::Limit | Argument::Bytes => count(text).map(limit),
+        Argument::Seconds => count(text).map(|seconds| Value::Text(format!("{seconds}s"))),
+        Argument::Text | Argument::Path | Argument::Id if text.is_empty() => {
+            Err("needs a value behind it".into())
+        }
+        Argument::Text | Argument::Path | Argument::Id => Ok(Value::Text(text.into())),
+    }
+}

@@ -1,0 +1,72 @@
+//! Directives of the whole broker that are more than one key.
+
+use super::arguments::{count, switch};
+use super::lines::Line;
+use super::translate::Translation;
+use crate::config::node::{Node, Value};
+
+/// `max_inflight_messages count`: both ways, as in Mosquitto; 0 for no limit.
+pub fn inflight(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let count = match count(&line.argument)? {
+        0 => 65_535,
+        count => count,
+    };
+    translation.set("limits.inflight_messages", Value::Integer(count), line);
+    translation.set("limits.receive_maximum", Value::Integer(count), line);
+    Ok(())
+}
+
+/// `persistence true | false`
+pub fn persistence(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if switch(&line.argument)? {
+        let text = "is ignored: this version keeps sessions and retained messages in memory, and \
+                    a restart loses them";
+        translation.warn(line, text);
+    }
+    Ok(())
+}
+
+/// `persistent_client_expiration 14d`
+pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let wrong = || {
+        format!(
+            "needs a number and h, d, w, m or y, as 14d, not {:?}",
+            line.argument
+        )
+    };
+    let unit = line.argument.chars().last().ok_or_else(wrong)?;
+    let hours = match unit {
+        'h' => 1,
+        'd' => 24,
+        'w' => 7 * 24,
+        'm' => 30 * 24,
+        'y' => 365 * 24,
+        _ => return Err(wrong()),
+    };
+    let number = line
+        .argument
+        .trim_end_matches(unit)
+        .parse::<u32>()
+        .map_err(|_| wrong())?;
+    let text = format!("{}h", u64::from(number) * hours);
+    translation.set_text("sessions.session_expiry_max", &text, line);
+    Ok(())
+}
+
+/// `retain_available true | false`, of all listeners.
+pub fn retain_available(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let value = Value::Bool(switch(&line.argument)?);
+    translation.retain_available = Some(Node {
+        value,
+        origin: line.origin(),
+    });
+    Ok(())
+}
+
+/// `set_tcp_nodelay true | false`
+pub fn nodelay(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if !switch(&line.argument)? {
+        translation.warn(line, "is ignored: small packets are always sent at once");
+    }
+    Ok(())
+}
