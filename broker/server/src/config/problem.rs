@@ -51,13 +51,19 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// The longest word that is compared with the keys there are.
+const WORD_BYTES_MAX: usize = 64;
+
 /// The candidate that `written` was most likely meant to be, if one is close.
 pub fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let likeness = |candidate: &str| strsim::jaro_winkler(&written.to_lowercase(), candidate);
-    let best = candidates
-        .iter()
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.8).then_some(*best)
+    if written.len() > WORD_BYTES_MAX {
+        return None;
+    }
+    let written = written.to_lowercase();
+    let likeness = |name: &&'a str| (strsim::jaro_winkler(&written, name), *name);
+    let likenesses = candidates.iter().map(likeness);
+    let (best, name) = likenesses.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best > 0.8).then_some(name)
 }
 
 #[cfg(test)]
