@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use dunlin_auth::{Action, Decision};
 use dunlin_codec::ReasonCode;
 use dunlin_metrics::Counter;
-use dunlin_router::Control;
+use dunlin_router::{Control, EVERY_CONNECTION};
 use dunlin_session::{Delivery, Failure, Sent};
 use dunlin_time::{Monotonic, Now};
 use dunlin_topic::TopicName;
@@ -188,7 +188,7 @@ impl Connection {
                     connection,
                     reason,
                     what,
-                } if connection == self.number || connection == 0 => {
+                } if connection == self.number || connection == EVERY_CONNECTION => {
                     return Err(End::Failed(Failure { reason, what }));
                 }
                 Control::Settled {

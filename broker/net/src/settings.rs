@@ -110,8 +110,9 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// PEM file with the private key (PKCS #8, PKCS #1 or SEC 1), not encrypted.
     pub key: PathBuf,
-    /// PEM file with the authorities that sign client certificates. Without it none is asked for.
-    pub client_ca: Option<PathBuf>,
+    /// The authorities that sign client certificates: PEM files, and directories whose `.pem` and
+    /// `.crt` files all count. Without any no certificate is asked for.
+    pub client_ca: Vec<PathBuf>,
     /// Refuse clients without a certificate; otherwise one is verified only where it is offered.
     pub require_client_certificate: bool,
     /// PEM file with revocation lists. Each client certificate's authority must have a current one.
@@ -129,7 +130,7 @@ impl TlsSettings {
         Self {
             certificate: certificate.into(),
             key: key.into(),
-            client_ca: None,
+            client_ca: Vec::new(),
             require_client_certificate: false,
             crl: None,
             minimum_version: TlsVersion::Tls12,
@@ -138,7 +139,7 @@ impl TlsSettings {
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
-        if self.client_ca.is_none() {
+        if self.client_ca.is_empty() {
             if self.require_client_certificate {
                 let problem = "needs tls.client_ca, the authorities that sign client certificates";
                 return Err(SettingsError::new(

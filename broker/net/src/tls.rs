@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -116,18 +116,20 @@ fn client_verifier(
     settings: &TlsSettings,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, SettingsError> {
-    let Some(path) = &settings.client_ca else {
+    if settings.client_ca.is_empty() {
         return Ok(WebPkiClientVerifier::no_client_auth());
-    };
-    let authorities = File {
-        key: "tls.client_ca",
-        path,
-    };
+    }
     let mut roots = RootCertStore::empty();
-    for certificate in authorities.objects("certificate")? {
-        roots
-            .add(certificate)
-            .map_err(|error| authorities.error(error.to_string()))?;
+    for path in authority_files(&settings.client_ca)? {
+        let authorities = File {
+            key: "tls.client_ca",
+            path: &path,
+        };
+        for certificate in authorities.objects("certificate")? {
+            roots
+                .add(certificate)
+                .map_err(|error| authorities.error(error.to_string()))?;
+        }
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     if !settings.require_client_certificate {
@@ -136,7 +138,7 @@ fn client_verifier(
     let Some(path) = &settings.crl else {
         return builder
             .build()
-            .map_err(|error| authorities.error(error.to_string()));
+            .map_err(|error| SettingsError::new("tls.client_ca", error.to_string()));
     };
     let lists = File {
         key: "tls.crl",
@@ -151,6 +153,33 @@ fn client_verifier(
         .enforce_revocation_expiration()
         .build()
         .map_err(|error| lists.error(error.to_string()))
+}
+
+/// The files of `client_ca`: what is a directory stands for the certificates in it.
+fn authority_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SettingsError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let folder = File {
+            key: "tls.client_ca",
+            path,
+        };
+        let unreadable = |error| folder.unreadable(&pem::Error::Io(error), "certificate");
+        for entry in path.read_dir().map_err(unreadable)? {
+            let file = entry.map_err(unreadable)?.path();
+            if file
+                .extension()
+                .is_some_and(|kind| kind == "pem" || kind == "crt")
+            {
+                files.push(file);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// A file that a key names, for errors that say both.

@@ -149,7 +149,7 @@ impl Router {
 
     /// Does what is due for sessions without a connection: delayed wills and session expiry.
     /// Called every now and then by one thread.
-    pub async fn run_due(&self, now: Now, dispatch: &mut Dispatch) {
+    pub async fn run_due(&self, now: Now, dispatch: &RefCell<Dispatch>) {
         let mut due = Vec::new();
         self.directory
             .timers
@@ -164,7 +164,7 @@ impl Router {
         &self,
         subscriber: &Arc<Subscriber>,
         now: Now,
-        dispatch: &mut Dispatch,
+        dispatch: &RefCell<Dispatch>,
     ) {
         let (will, expired) = {
             let mut shard = self.directory.lock(&subscriber.client_id);
@@ -188,15 +188,13 @@ impl Router {
             (will, expired)
         };
         if let Some((_, will)) = &will {
-            self.publish_will(will, subscriber, dispatch);
+            self.publish_will(will, subscriber, &mut dispatch.borrow_mut());
         }
         if expired {
             let state = self.store.attach(&subscriber.client_id).get().await;
-            self.end(
-                subscriber,
-                state.ok().flatten().unwrap_or_default(),
-                dispatch,
-            );
+            let state = state.ok().flatten().unwrap_or_default();
+            let mut dispatch = dispatch.borrow_mut();
+            self.end(subscriber, state, &mut dispatch);
             dispatch.cells().add(Counter::SessionsExpired, 1);
         }
     }

@@ -30,6 +30,7 @@ mod target;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use dunlin_codec::ReasonCode;
 use dunlin_metrics::{Cells, Counter, Registry};
 use dunlin_time::{Clock, Now};
 use dunlin_topic::{CacheLimits, Index};
@@ -41,7 +42,7 @@ pub use dispatch::{Dispatch, Publication, Published};
 pub use groups::Strategy;
 pub use retained::RetainedLimits;
 pub use subscribe::{Scan, SubscribeRequest, Subscribed};
-pub use subscriber::{Control, HandedOver, Pushed, Subscriber, Taken};
+pub use subscriber::{Control, EVERY_CONNECTION, HandedOver, Pushed, Subscriber, Taken};
 pub use target::{SessionTarget, Target, TargetOptions};
 
 use directory::Directory;
@@ -198,5 +199,39 @@ impl Router {
     /// Up to `limit` sessions, in no order; for people.
     pub fn list_sessions(&self, limit: usize) -> Vec<Arc<Subscriber>> {
         self.directory.list(limit)
+    }
+
+    /// Ends every connection.
+    pub fn close_all(&self, reason: ReasonCode, what: &'static str) {
+        for subscriber in self.directory.list(usize::MAX) {
+            subscriber.control(Control::Close {
+                connection: EVERY_CONNECTION,
+                reason,
+                what: what.into(),
+            });
+        }
+    }
+
+    /// Empties the largest queues of sessions, until half of what was queued is gone: the process
+    /// is over its memory budget.
+    pub fn shed_largest_queues(&self) {
+        let mut queues: Vec<_> = self
+            .directory
+            .list(usize::MAX)
+            .into_iter()
+            .map(|subscriber| (subscriber.queued_bytes(), subscriber))
+            .filter(|(bytes, _)| *bytes > 0)
+            .collect();
+        queues.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let total: usize = queues.iter().map(|(bytes, _)| bytes).sum();
+        let mut shed = 0;
+        for (bytes, subscriber) in queues {
+            if shed * 2 >= total {
+                return;
+            }
+            let messages = subscriber.drain().len();
+            tracing::warn!(client_id = %subscriber.client_id, messages, bytes, "queue dropped to save memory");
+            shed += bytes;
+        }
     }
 }

@@ -48,6 +48,9 @@ struct Inbox {
     attached: bool,
 }
 
+/// Stands for whichever connection has the session.
+pub const EVERY_CONNECTION: u64 = 0;
+
 /// What a connection is told from outside, ahead of its messages.
 #[derive(Debug)]
 pub enum Control {
@@ -55,7 +58,7 @@ pub enum Control {
     TakeOver(oneshot::Sender<HandedOver>),
     /// End this connection.
     Close {
-        /// The connection meant; a later one of the session ignores it.
+        /// The connection meant, or [`EVERY_CONNECTION`]; another one of the session ignores it.
         connection: u64,
         /// For the DISCONNECT.
         reason: ReasonCode,

@@ -1,5 +1,20 @@
-//! The parts of the `dunlin` binary that can be tested without running it.
+//! The dunlin broker: everything of the binary but its `main`.
+//!
+//! [`cli`] says what to do, [`config`] and [`mosquitto`] with which settings, and [`serve`] does
+//! it: [`wiring`] turns settings into what the other crates take, and is the only place that
+//! knows all of them.
 
 pub mod cli;
 pub mod config;
+mod housekeeping;
+mod listeners;
+mod logging;
 pub mod mosquitto;
+mod passwd;
+mod reload;
+pub mod serve;
+mod system_topics;
+mod wiring;
+mod workers;
+
+pub use passwd::passwd;

@@ -1,2 +1,47 @@
-//! The dunlin broker
-fn main() {}
+//! The `dunlin` binary.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use dunlin::cli::{About, Cli, Command, report};
+use dunlin::config::{load, print, reference};
+use dunlin::{config, passwd, serve};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().chosen()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{}", message.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), String> {
+    match command {
+        Command::Serve(options) => serve::run(options.request(std::env::vars_os())),
+        Command::Check(options) => {
+            let loaded = load(&options.request(std::env::vars_os())).map_err(|e| e.to_string())?;
+            print!("{}", report(&loaded));
+            Ok(())
+        }
+        Command::Passwd(options) => passwd(&options),
+        Command::ImportMosquitto { file } => {
+            let loaded = config::load::import(file).map_err(|e| e.to_string())?;
+            for warning in &loaded.warnings {
+                eprintln!("warning: {warning}");
+            }
+            print!("{}", print::toml(&loaded.config));
+            Ok(())
+        }
+        Command::Config {
+            about: About::Reference,
+        } => {
+            print!("{}", reference::markdown());
+            Ok(())
+        }
+    }
+}

@@ -34,7 +34,7 @@ async fn connect(
 /// A server that asks for certificates of `authority`'s clients.
 fn mutual(authority: &Authority, required: bool, crl: Option<PathBuf>) -> Server {
     let mut tls = authority.issue_server();
-    tls.client_ca = Some(authority.file("ca.pem"));
+    tls.client_ca = vec![authority.file("ca.pem")];
     tls.require_client_certificate = required;
     tls.crl = crl;
     start(&tls)
@@ -222,7 +222,7 @@ async fn a_client_revoked_by_a_reload_cannot_resume() {
     let client = authority.issue_client("sensor", 1);
     for version in [&TLS12, &TLS13] {
         let mut tls = authority.issue_server();
-        tls.client_ca = Some(authority.file("ca.pem"));
+        tls.client_ca = vec![authority.file("ca.pem")];
         tls.require_client_certificate = true;
         tls.crl = Some(authority.revoke(&[], 4000));
         let mut server = start(&tls);
@@ -293,7 +293,7 @@ async fn errors_of_files_name_key_file_and_problem() {
             &["tls.key", "other.key", "is not the key of"],
         ),
         (
-            &|tls| tls.client_ca = Some(none.clone()),
+            &|tls| tls.client_ca = vec![none.clone()],
             &["tls.client_ca", "empty.pem"],
         ),
         (
@@ -305,7 +305,7 @@ async fn errors_of_files_name_key_file_and_problem() {
             &["tls.crl", "needs tls.client_ca"],
         ),
         (
-            &|tls| (tls.client_ca, tls.crl) = (Some(ca.clone()), Some(ca.clone())),
+            &|tls| (tls.client_ca, tls.crl) = (vec![ca.clone()], Some(ca.clone())),
             &["tls.crl", "holds no revocation list"],
         ),
     ];

@@ -1,0 +1,120 @@
+//! One thread for each worker.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use dunlin_connection::{Admission, ListenerContext, Worker, WorkerSettings, serve};
+use dunlin_metrics::Registry;
+use dunlin_net::Accepted;
+use dunlin_router::Router;
+use dunlin_time::Clock;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot};
+
+/// Sockets on their way to one worker.
+const ARRIVALS: usize = 1024;
+
+/// A socket for a worker.
+pub struct Arrival {
+    /// The listener that accepted it.
+    pub listener: Arc<ListenerContext>,
+    /// The socket.
+    pub accepted: Accepted,
+    /// Its place among the counted connections.
+    pub admission: Admission,
+}
+
+/// The threads that own connections.
+pub struct Workers {
+    senders: Vec<mpsc::Sender<Arrival>>,
+    next: usize,
+}
+
+/// A running worker: ends when its [`Workers`] are dropped.
+pub type Thread = JoinHandle<()>;
+
+impl Workers {
+    /// Starts one thread for each of the router's workers.
+    ///
+    /// # Errors
+    /// The system gave no thread, or no runtime.
+    pub async fn start(
+        router: &Arc<Router>,
+        clock: Clock,
+        metrics: &Registry,
+    ) -> io::Result<(Workers, Vec<Thread>)> {
+        let mut senders = Vec::new();
+        let mut threads = Vec::new();
+        for number in 0..router.settings().workers {
+            let (sender, receiver) = mpsc::channel(ARRIVALS);
+            let (ready, started) = oneshot::channel();
+            let settings = WorkerSettings {
+                number,
+                clock,
+                router: router.clone(),
+                cells: metrics.cells(),
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || run(settings, receiver, ready))?;
+            started
+                .await
+                .unwrap_or_else(|_| Err(io::Error::other("a worker ended as it began")))?;
+            senders.push(sender);
+            threads.push(thread);
+        }
+        Ok((Workers { senders, next: 0 }, threads))
+    }
+
+    /// Gives a socket to the next worker; waits while that has too many.
+    pub async fn assign(&mut self, arrival: Arrival) {
+        self.next = (self.next + 1) % self.senders.len();
+        // A worker ends after the acceptors only: then the socket is closed.
+        let _ = self.senders[self.next].send(arrival).await;
+    }
+}
+
+impl Clone for Workers {
+    fn clone(&self) -> Self {
+        Workers {
+            senders: self.senders.clone(),
+            next: self.next,
+        }
+    }
+}
+
+fn run(
+    settings: WorkerSettings,
+    arrivals: mpsc::Receiver<Arrival>,
+    ready: oneshot::Sender<io::Result<()>>,
+) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    runtime.block_on(receive(Worker::new(settings), arrivals));
+}
+
+async fn receive(worker: Rc<Worker>, mut arrivals: mpsc::Receiver<Arrival>) {
+    tokio::task::spawn_local(worker.clone().run());
+    while let Some(arrival) = arrivals.recv().await {
+        let Arrival {
+            listener,
+            accepted,
+            admission,
+        } = arrival;
+        tokio::task::spawn_local(serve(worker.clone(), listener, accepted, admission));
+    }
+    while worker.connections() > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
