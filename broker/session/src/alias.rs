@@ -5,7 +5,7 @@ use dunlin_codec::ReasonCode;
 
 use crate::Failure;
 
-/// Aliases that the peer gave to topics [MQTT-3.3.2-8]; at most Topic Alias Maximum of them.
+/// Aliases that the peer gave to topics [MQTT-3.3.2-12]; at most Topic Alias Maximum of them.
 #[derive(Debug, Default)]
 pub struct IncomingAliases {
     topics: Vec<Option<Arc<str>>>,

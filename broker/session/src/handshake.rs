@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_codec::{
-    Auth, Connack, Connect, Packet, Properties, PropertiesBuf, Property, Qos, ReasonCode, Version,
-    encode,
+    Auth, Connack, Connect, Packet, PacketType, Properties, PropertiesBuf, Property, Qos,
+    ReasonCode, Version, encode, encoded_len,
 };
 use dunlin_time::{Now, Wall};
 use dunlin_topic::TopicName;
@@ -182,19 +182,42 @@ impl Handshake {
         })
     }
 
-    /// The CONNACK that turns a client away; nothing, if its version is unknown to us and it would
-    /// not understand one.
+    /// The CONNACK that turns a client away, if its version has one for this
+    /// [MQTT-3.2.2-6 of 3.1.1]; for a client whose Maximum Packet Size is not known.
     pub fn refuse(version: Version, failure: &Failure, out: &mut Vec<u8>) {
-        let mut properties = PropertiesBuf::new();
-        if version.has_properties() && failure.reason != ReasonCode::UnsupportedProtocolVersion {
-            add(&mut properties, Property::ReasonString(&failure.what));
-        }
-        let connack = Connack {
-            session_present: false,
-            reason: failure.reason,
-            properties: properties.as_properties(),
+        Handshake::refuse_within(u32::MAX, version, failure, out);
+    }
+
+    /// The same for a client that takes no packet above `maximum_packet_size` bytes: the reason
+    /// string stays out where it does not fit [MQTT-3.2.2-19]. A reason that has no place in a
+    /// CONNACK goes out as 0x80.
+    pub fn refuse_within(
+        maximum_packet_size: u32,
+        version: Version,
+        failure: &Failure,
+        out: &mut Vec<u8>,
+    ) {
+        let in_connack = failure.reason.is_valid_in(PacketType::Connack);
+        let reason = match failure.reason.is_error() && in_connack {
+            true => failure.reason,
+            false => ReasonCode::UnspecifiedError,
         };
-        write(&Packet::Connack(connack), version, out);
+        if !version.has_reason_codes() && failure.reason.connack_return_code().is_none() {
+            return;
+        }
+        write_with_reason_string(
+            &failure.what,
+            maximum_packet_size,
+            version,
+            out,
+            |properties| {
+                Packet::Connack(Connack {
+                    session_present: false,
+                    reason,
+                    properties,
+                })
+            },
+        );
     }
 }
 
@@ -202,6 +225,11 @@ impl Negotiated {
     /// The terms in force.
     pub fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// The CONNACK that turns this client away.
+    pub fn refuse(&self, failure: &Failure, out: &mut Vec<u8>) {
+        Handshake::refuse_within(self.maximum_packet_size, self.version, failure, out);
     }
 
     /// Names a client that sent no client id [MQTT-3.1.3-6].
@@ -279,6 +307,7 @@ impl Negotiated {
             keep_alive: self.keep_alive,
             last_packet: now.monotonic,
             session_expiry: self.session_expiry,
+            asked_to_persist: self.requested_session_expiry > 0,
             authentication_method: self.authentication_method,
             reauthenticating: false,
         }
@@ -349,6 +378,27 @@ pub(crate) fn add(properties: &mut PropertiesBuf, property: Property<'_>) {
 pub(crate) fn write(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) {
     let written = encode(packet, version, out);
     debug_assert!(written.is_ok(), "{written:?}");
+}
+
+/// Writes a packet with a reason string, or without where that would exceed the peer's Maximum
+/// Packet Size; nothing if even that would.
+pub(crate) fn write_with_reason_string(
+    what: &str,
+    maximum_packet_size: u32,
+    version: Version,
+    out: &mut Vec<u8>,
+    packet: impl for<'q> Fn(Properties<'q>) -> Packet<'q>,
+) {
+    let mut properties = PropertiesBuf::new();
+    if version.has_properties() && !what.is_empty() {
+        add(&mut properties, Property::ReasonString(what));
+    }
+    for properties in [properties.as_properties(), Properties::EMPTY] {
+        let packet = packet(properties);
+        if encoded_len(&packet, version) <= maximum_packet_size as usize {
+            return write(&packet, version, out);
+        }
+    }
 }
 
 fn check_client_id(connect: &Connect<'_>, terms: &Terms) -> Result<(), Failure> {

@@ -13,11 +13,14 @@ use crate::Failure;
 ///                              └─ error: PUBREC with it, and the id is free again
 /// ```
 ///
-/// Bounded by Receive Maximum: [`Inbound::publish`] refuses one more.
+/// Bounded by Receive Maximum: [`Inbound::publish`] refuses one more. Ids that an earlier connection
+/// left do not count towards it (section 4.9); there are at most 65,535 of them.
 #[derive(Debug, Default)]
 pub struct Inbound {
     /// QoS 2 packet ids from PUBLISH to PUBREL, oldest first.
     received: VecDeque<PacketId>,
+    /// How many of them, at the front, came on an earlier connection.
+    resumed: u16,
     /// Allocated while an answer waits for disk or peers.
     waiting: Option<Box<Waiting>>,
 }
@@ -151,22 +154,26 @@ impl Inbound {
         }
     }
 
-    /// PUBREL: frees the id and answers PUBCOMP, 0x92 if the id is unknown [MQTT-4.3.3-11].
+    /// PUBREL: frees the id and answers PUBCOMP, 0x92 if the id is unknown [MQTT-4.3.3-11] or its
+    /// PUBREC has not gone out.
     pub fn release(&mut self, packet_id: PacketId, version: Version, out: &mut Vec<u8>) {
         let reason = match self.received.iter().position(|id| *id == packet_id) {
-            Some(at) => {
+            Some(at) if !self.waits_for_pubrec(packet_id) => {
                 self.received.remove(at);
+                if at < usize::from(self.resumed) {
+                    self.resumed -= 1;
+                }
                 ReasonCode::Success
             }
-            None => ReasonCode::PacketIdentifierNotFound,
+            _ => ReasonCode::PacketIdentifierNotFound,
         };
         encode_ack(AckKind::Pubcomp, packet_id, reason, version, out);
         self.shrink();
     }
 
-    /// PUBLISH packets that have no final acknowledgement.
+    /// PUBLISH packets of this connection that have no final acknowledgement.
     pub fn unfinished(&self) -> usize {
-        self.received.len()
+        self.received.len() - usize::from(self.resumed)
             + self
                 .waiting
                 .as_ref()
@@ -180,11 +187,15 @@ impl Inbound {
 
     /// QoS 2 packet ids between PUBLISH and PUBREL, oldest first: what outlives a connection.
     ///
-    /// A PUBLISH still open is forgotten: its sender did not get PUBREC, so it sends it again.
+    /// A PUBLISH without answer is forgotten, as is one refused: its sender did not get PUBREC, so
+    /// it sends it again. One whose success only waited for its turn is remembered: it was taken.
     pub fn into_received(mut self) -> VecDeque<PacketId> {
         if let Some(waiting) = self.waiting.take() {
-            self.received
-                .retain(|id| !waiting.pubrecs.iter().any(|open| open.packet_id == *id));
+            let taken = |open: &Open| open.reason.is_some_and(|reason| !reason.is_error());
+            self.received.retain(|id| {
+                let open = waiting.pubrecs.iter().find(|open| open.packet_id == *id);
+                open.is_none_or(taken)
+            });
         }
         self.received
     }
@@ -192,6 +203,7 @@ impl Inbound {
     /// Continues with what an earlier connection of the session received.
     pub fn resume(received: VecDeque<PacketId>) -> Self {
         Inbound {
+            resumed: u16::try_from(received.len()).unwrap_or(u16::MAX),
             received,
             waiting: None,
         }
@@ -317,5 +329,48 @@ mod tests {
         let open = new(&mut inbound, AckKind::Pubrec, 2);
         let _ = inbound.postpone(open);
         assert_eq!(inbound.into_received(), [id(1)]);
+    }
+
+    #[test]
+    fn a_publish_taken_behind_an_open_one_outlives_the_connection() {
+        let mut inbound = Inbound::default();
+        let mut open = || {
+            let next = 1 + inbound.unfinished() as u16;
+            let acknowledgement = new(&mut inbound, AckKind::Pubrec, next);
+            inbound.postpone(acknowledgement)
+        };
+        let (_first, second, third) = (open(), open(), open());
+        let mut out = Vec::new();
+        inbound.settle(second, ReasonCode::Success, V5, &mut out);
+        inbound.settle(third, ReasonCode::QuotaExceeded, V5, &mut out);
+        assert!(out.is_empty());
+        assert_eq!(inbound.into_received(), [id(2)]);
+    }
+
+    #[test]
+    fn mqtt_4_9_ids_of_an_earlier_connection_take_no_room() {
+        let (mut inbound, mut out) = (Inbound::resume([id(1), id(2)].into()), Vec::new());
+        let publish = |inbound: &mut Inbound, n| {
+            inbound.publish(AckKind::Pubrec, id(n), 1, V5, &mut Vec::new())
+        };
+        assert!(publish(&mut inbound, 3).is_ok());
+        assert!(publish(&mut inbound, 4).is_err());
+        inbound.release(id(2), V5, &mut out);
+        assert!(publish(&mut inbound, 4).is_err());
+        inbound.release(id(3), V5, &mut out);
+        assert!(publish(&mut inbound, 4).is_ok());
+        assert_eq!(inbound.into_received(), [id(1), id(4)]);
+    }
+
+    #[test]
+    fn a_pubrel_before_its_pubrec_releases_nothing() {
+        let (mut inbound, mut out) = (Inbound::default(), Vec::new());
+        let open = new(&mut inbound, AckKind::Pubrec, 1);
+        let ticket = inbound.postpone(open);
+        inbound.release(id(1), V5, &mut out);
+        assert_eq!(out, [0x70, 3, 0, 1, 0x92]);
+        assert_eq!(inbound.unfinished(), 1);
+        inbound.settle(ticket, ReasonCode::Success, V5, &mut out);
+        assert_eq!(out[5..], [0x50, 2, 0, 1]);
     }
 }

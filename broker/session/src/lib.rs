@@ -13,23 +13,29 @@
 //! ```
 //!
 //! [`Handshake`] is a session before its CONNACK. What must outlive the connection is
-//! [`SessionState`], handed over as a value. [`client::Client`] is the other end.
+//! [`SessionState`], handed over as a value. [`Client`] is the other end, for bridges, tools and
+//! tests: [`client::Options::connect`] begins one, and it takes packets and gives bytes and
+//! [`client::Event`]s in the same way.
 //!
 //! Start reading at [`Session::receive`], then `outbound.rs` and `inbound.rs`: the two halves of
 //! every QoS flow, the same for both roles.
 #![forbid(unsafe_code)]
 
 mod alias;
+pub mod client;
 mod failure;
 mod handshake;
 mod inbound;
+mod incoming;
 mod message;
 mod outbound;
 mod server;
 
+pub use client::Client;
 pub use failure::Failure;
 pub use handshake::{Accepted, Handshake, Negotiated, Terms, Will};
 pub use inbound::{Acknowledgement, Inbound, Received, Ticket};
+pub use incoming::{Incoming, ResolvedTopic};
 pub use message::{Delivery, Identifiers, Message, MessageParts};
 pub use outbound::{Outbound, Sent};
-pub use server::{Farewell, Incoming, Request, ResolvedTopic, Session, SessionState};
+pub use server::{Farewell, Request, Session, SessionState};

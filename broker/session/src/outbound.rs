@@ -80,20 +80,26 @@ impl Outbound {
     }
 
     /// Sends again what an earlier connection left, as far as the window allows. Expiry does not
-    /// apply: the peer may have seen it.
+    /// apply: the peer may have seen it. A message that became too large for the peer is dropped
+    /// [MQTT-3.1.2-25]; PUBREL then frees the id of a QoS 2 message that it may hold.
     pub fn resend(&mut self, mut channel: Channel<'_>, out: &mut Vec<u8>) {
         while self.sent < self.inflight.len() && self.sent < self.window.into() {
-            let Inflight { sequence, delivery } = &self.inflight[self.sent];
-            let packet_id = packet_id(*sequence);
-            match delivery {
-                Some(delivery) => write(delivery, Some(packet_id), true, &mut channel, out),
-                None => encode_ack(
-                    AckKind::Pubrel,
-                    packet_id,
-                    ReasonCode::Success,
-                    channel.version,
-                    out,
-                ),
+            let entry = &mut self.inflight[self.sent];
+            let packet_id = packet_id(entry.sequence);
+            if let Some(delivery) = &entry.delivery {
+                let size = Size::of(delivery, &channel);
+                match (size, delivery.qos) {
+                    (Size::TooLarge, Qos::ExactlyOnce) => entry.delivery = None,
+                    (Size::TooLarge, _) => {
+                        self.inflight.remove(self.sent);
+                        continue;
+                    }
+                    _ => write(delivery, Some(packet_id), true, size, &mut channel, out),
+                }
+            }
+            if entry.delivery.is_none() {
+                let (kind, reason) = (AckKind::Pubrel, ReasonCode::Success);
+                encode_ack(kind, packet_id, reason, channel.version, out);
             }
             self.sent += 1;
         }
@@ -113,21 +119,17 @@ impl Outbound {
         {
             return Sent::Expired;
         }
-        if encoded_len(&delivery, &channel) > channel.maximum_packet_size as usize {
+        let size = Size::of(&delivery, &channel);
+        if size == Size::TooLarge {
             return Sent::TooLarge;
         }
         if delivery.qos == Qos::AtMostOnce {
-            write(&delivery, None, false, &mut channel, out);
+            write(&delivery, None, false, size, &mut channel, out);
             return Sent::Yes;
         }
-        let sequence = self.next_sequence();
-        write(
-            &delivery,
-            Some(packet_id(sequence)),
-            false,
-            &mut channel,
-            out,
-        );
+        let packet_id = self.reserve();
+        let sequence = self.sequence;
+        write(&delivery, Some(packet_id), false, size, &mut channel, out);
         self.sent += 1;
         self.inflight.push_back(Inflight {
             sequence,
@@ -254,20 +256,34 @@ impl Outbound {
         None
     }
 
+    /// The packet id that the next message gets.
+    pub(crate) fn next_packet_id(&self) -> PacketId {
+        packet_id(self.free_sequence())
+    }
+
+    /// Uses up the next packet id.
+    pub(crate) fn reserve(&mut self) -> PacketId {
+        self.sequence = self.free_sequence();
+        packet_id(self.sequence)
+    }
+
+    /// The messages that the peer may not have taken, in the order in which they were sent.
+    pub(crate) fn into_deliveries(self) -> impl Iterator<Item = Delivery> {
+        self.inflight.into_iter().filter_map(|entry| entry.delivery)
+    }
+
     /// The next sequence number whose packet id is free. There is one: the window is smaller than
     /// the number of ids.
-    fn next_sequence(&mut self) -> u64 {
-        loop {
-            self.sequence += 1;
-            let oldest = self
-                .inflight
-                .front()
-                .map_or(self.sequence, |entry| entry.sequence);
-            let wrapped = self.sequence - oldest >= IDS;
-            if !wrapped || self.find_other(self.sequence).is_none() {
-                return self.sequence;
-            }
+    fn free_sequence(&self) -> u64 {
+        let oldest = self
+            .inflight
+            .front()
+            .map_or(u64::MAX, |entry| entry.sequence);
+        let mut sequence = self.sequence + 1;
+        while sequence.saturating_sub(oldest) >= IDS && self.find_other(sequence).is_some() {
+            sequence += 1;
         }
+        sequence
     }
 
     fn find_other(&self, sequence: u64) -> Option<usize> {
@@ -285,17 +301,34 @@ fn packet_id(sequence: u64) -> PacketId {
     PacketId::new(((sequence - 1) % IDS + 1) as u16).unwrap_or(PacketId::MAX)
 }
 
-fn encoded_len(delivery: &Delivery, channel: &Channel<'_>) -> usize {
-    let topic = delivery.message.topic_bytes().len();
-    let message = topic + delivery.message.forwarded().len() + delivery.message.payload().len();
-    // Fixed header, packet id, property length, expiry, alias and identifiers at their longest.
-    let generous = message + 32 + delivery.identifiers.with_slice(|ids| 5 * ids.len());
-    if generous <= channel.maximum_packet_size as usize {
-        return generous;
+/// How a PUBLISH compares with the peer's Maximum Packet Size.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// It fits, with a topic alias too.
+    Small,
+    /// It fits without an alias.
+    Tight,
+    TooLarge,
+}
+
+impl Size {
+    fn of(delivery: &Delivery, channel: &Channel<'_>) -> Self {
+        let maximum = channel.maximum_packet_size as usize;
+        let topic = delivery.message.topic_bytes().len();
+        let message = topic + delivery.message.forwarded().len() + delivery.message.payload().len();
+        // Fixed header, packet id, property length, expiry, alias and identifiers at their longest.
+        let most = message + 32 + delivery.identifiers.with_slice(|ids| 5 * ids.len());
+        if most <= maximum {
+            return Size::Small;
+        }
+        let length = parts(delivery, None, false, channel, |parts| {
+            parts.encoded_len(channel.version)
+        });
+        match length <= maximum {
+            true => Size::Tight,
+            false => Size::TooLarge,
+        }
     }
-    parts(delivery, None, false, channel, |parts| {
-        parts.encoded_len(channel.version)
-    })
 }
 
 fn parts<R>(
@@ -336,14 +369,13 @@ fn write(
     delivery: &Delivery,
     packet_id: Option<PacketId>,
     dup: bool,
+    size: Size,
     channel: &mut Channel<'_>,
     out: &mut Vec<u8>,
 ) {
     let version = channel.version;
-    let alias = channel
-        .aliases
-        .as_mut()
-        .and_then(|aliases| aliases.for_topic(delivery.message.topic_bytes()));
+    let aliases = channel.aliases.as_mut().filter(|_| size == Size::Small);
+    let alias = aliases.and_then(|aliases| aliases.for_topic(delivery.message.topic_bytes()));
     parts(delivery, packet_id, dup, channel, |mut parts| {
         if let Some(alias) = alias {
             parts.topic_alias = Some(alias.alias);
@@ -470,6 +502,51 @@ mod tests {
         );
         assert_eq!(sent, Sent::TooLarge);
         assert_eq!(outbound.unfinished(), 0);
+    }
+
+    #[test]
+    fn mqtt_3_1_2_24_an_alias_is_left_out_where_it_would_exceed_the_maximum() {
+        let (mut outbound, mut out) = (connected(10), Vec::new());
+        let mut aliases = OutgoingAliases::new(1).unwrap();
+        for _ in 0..3 {
+            let channel = Channel {
+                version: Version::Mqtt5,
+                maximum_packet_size: 8,
+                aliases: Some(&mut aliases),
+                ..channel()
+            };
+            out.clear();
+            let sent = outbound.send(delivery(Qos::AtLeastOnce, b"1"), channel, &mut out);
+            assert_eq!((sent, out.len()), (Sent::TooLarge, 0));
+            let channel = Channel {
+                version: Version::Mqtt5,
+                maximum_packet_size: 9,
+                aliases: Some(&mut aliases),
+                ..self::channel()
+            };
+            let sent = outbound.send(delivery(Qos::AtLeastOnce, b"1"), channel, &mut out);
+            assert_eq!((sent, out.len()), (Sent::Yes, 9));
+        }
+    }
+
+    #[test]
+    fn mqtt_3_1_2_25_a_message_that_became_too_large_is_not_sent_again() {
+        let (mut outbound, mut out) = (connected(10), Vec::new());
+        for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce, Qos::AtLeastOnce] {
+            let payload = [0; 10];
+            let payload = &payload[..if outbound.unfinished() < 2 { 10 } else { 1 }];
+            outbound.send(delivery(qos, payload), channel(), &mut out);
+        }
+        out.clear();
+        outbound.connect(10);
+        let channel = Channel {
+            maximum_packet_size: 10,
+            ..channel()
+        };
+        outbound.resend(channel, &mut out);
+        assert_eq!(out[..4], [0x62, 2, 0, 2]);
+        assert_eq!(out[4..], [0x3a, 6, 0, 1, b't', 0, 3, 0]);
+        assert_eq!(outbound.unfinished(), 2);
     }
 
     #[test]

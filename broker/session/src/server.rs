@@ -3,17 +3,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_codec::{
-    AckKind, Auth, Disconnect, Packet, PacketId, Properties, PropertiesBuf, Property, Publish, Qos,
-    ReasonCode, ReasonCodesBuf, Suback, Subscribe, Unsubscribe, Version,
+    Auth, Disconnect, Packet, PacketId, PacketType, Properties, Publish, ReasonCode,
+    ReasonCodesBuf, Sender, Suback, Subscribe, Unsubscribe, Version,
 };
 use dunlin_time::{Monotonic, Now, Wall};
 use dunlin_topic::TopicName;
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
-use crate::handshake::{add, challenge, write};
-use crate::inbound::Received;
+use crate::handshake::{challenge, write, write_with_reason_string};
+use crate::incoming::{Opened, Rules};
 use crate::outbound::Channel;
-use crate::{Acknowledgement, Delivery, Failure, Inbound, Outbound, Sent, Terms, Ticket};
+use crate::{Acknowledgement, Delivery, Failure, Inbound, Incoming, Outbound, Sent, Terms, Ticket};
 
 /// The server's end of a connection, from CONNACK to its close.
 ///
@@ -31,6 +31,8 @@ pub struct Session {
     pub(crate) keep_alive: u16,
     pub(crate) last_packet: Monotonic,
     pub(crate) session_expiry: u32,
+    /// CONNECT asked for a session that outlives its connection.
+    pub(crate) asked_to_persist: bool,
     pub(crate) authentication_method: Option<Box<str>>,
     pub(crate) reauthenticating: bool,
 }
@@ -61,36 +63,6 @@ pub enum Request<'p> {
     Reauthenticate(&'p [u8]),
     /// The client leaves.
     Disconnect(Farewell),
-}
-
-/// A PUBLISH to be delivered.
-#[derive(Debug)]
-pub struct Incoming<'p> {
-    /// Its topic, with an alias resolved.
-    pub topic: ResolvedTopic<'p>,
-    /// The packet; its own `topic` may be empty.
-    pub publish: Publish<'p>,
-    /// Present for QoS 1 and 2.
-    pub acknowledgement: Option<Acknowledgement>,
-}
-
-/// A valid topic name, from the packet or from an alias.
-#[derive(Clone, Debug)]
-pub enum ResolvedTopic<'p> {
-    /// Named by the packet.
-    Packet(TopicName<'p>),
-    /// Named by an earlier packet.
-    Alias(Arc<str>),
-}
-
-impl ResolvedTopic<'_> {
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        match self {
-            ResolvedTopic::Packet(topic) => topic.as_str(),
-            ResolvedTopic::Alias(topic) => topic,
-        }
-    }
 }
 
 /// How a client left by DISCONNECT.
@@ -239,28 +211,24 @@ impl Session {
         }
     }
 
-    /// Says why the server closes, to a client that can be told [MQTT-4.13.1-1].
+    /// Says why the server closes, to a client that can be told [MQTT-4.13.1-1]. A reason that has
+    /// no place in a server's DISCONNECT goes out as 0x80; the reason string stays out where the
+    /// client's Maximum Packet Size leaves no room for it [MQTT-3.14.2-3].
     pub fn disconnect(&self, reason: ReasonCode, what: &str, out: &mut Vec<u8>) {
-        if !self.version.has_reason_codes() {
+        if !self.version.has_server_disconnect() {
             return;
         }
-        let mut properties = PropertiesBuf::new();
-        add(&mut properties, Property::ReasonString(what));
-        let disconnect = Disconnect {
-            reason,
-            properties: properties.as_properties(),
+        let reason = match reason.is_error() && reason.is_valid_in(PacketType::Disconnect) {
+            true => reason,
+            false => ReasonCode::UnspecifiedError,
         };
-        let start = out.len();
-        write(&Packet::Disconnect(disconnect), self.version, out);
-        if out.len() - start > self.maximum_packet_size as usize {
-            out.truncate(start);
-            let properties = Properties::EMPTY;
-            write(
-                &Packet::Disconnect(Disconnect { reason, properties }),
-                self.version,
-                out,
-            );
-        }
+        write_with_reason_string(
+            what,
+            self.maximum_packet_size,
+            self.version,
+            out,
+            |properties| Packet::Disconnect(Disconnect { reason, properties }),
+        );
     }
 
     /// Seconds that the session outlives the connection; `u32::MAX` is for ever.
@@ -278,7 +246,8 @@ impl Session {
         self.inbound.waiting()
     }
 
-    /// What outlives the connection.
+    /// What outlives the connection. A postponed PUBLISH that is not settled by now counts as not
+    /// taken: its sender sends it again. So settle what became durable first.
     pub fn into_state(self) -> SessionState {
         SessionState {
             outbound: self.outbound,
@@ -292,29 +261,21 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Request<'p>, Failure> {
         self.check_terms(&publish)?;
-        let topic = self.resolve(&publish)?;
-        let acknowledgement = match (publish.qos, publish.packet_id) {
-            (Qos::AtMostOnce, _) | (_, None) => None,
-            (qos, Some(packet_id)) => {
-                let kind = match qos {
-                    Qos::ExactlyOnce => AckKind::Pubrec,
-                    _ => AckKind::Puback,
-                };
-                let maximum = self.terms.receive_maximum;
-                match self
-                    .inbound
-                    .publish(kind, packet_id, maximum, self.version, out)?
-                {
-                    Received::New(acknowledgement) => Some(acknowledgement),
-                    Received::Duplicate => return Ok(Request::Nothing),
-                }
-            }
+        let rules = Rules {
+            version: self.version,
+            receive_maximum: self.terms.receive_maximum,
+            topic_alias_maximum: self.terms.topic_alias_maximum,
+            maximum_topic_levels: self.terms.maximum_topic_levels,
         };
-        Ok(Request::Publish(Incoming {
-            topic,
-            publish,
-            acknowledgement,
-        }))
+        let topic = rules.resolve(&publish, &mut self.incoming_aliases)?;
+        Ok(match rules.open(&publish, &mut self.inbound, out)? {
+            Opened::Duplicate => Request::Nothing,
+            Opened::New(acknowledgement) => Request::Publish(Incoming {
+                topic,
+                publish,
+                acknowledgement,
+            }),
+        })
     }
 
     fn check_terms(&self, publish: &Publish<'_>) -> Result<(), Failure> {
@@ -351,31 +312,6 @@ impl Session {
         Ok(())
     }
 
-    fn resolve<'p>(&mut self, publish: &Publish<'p>) -> Result<ResolvedTopic<'p>, Failure> {
-        let levels = self.terms.maximum_topic_levels;
-        let valid = |topic| TopicName::new_bounded(topic, levels).map_err(Failure::topic_name);
-        let alias = if publish.properties.is_empty() {
-            None
-        } else {
-            publish.properties.topic_alias()
-        };
-        let Some(alias) = alias else {
-            if publish.topic.is_empty() && self.version.has_properties() {
-                return Err(Failure::protocol(
-                    "neither topic nor topic alias [MQTT-3.3.2-8]",
-                ));
-            }
-            return valid(publish.topic).map(ResolvedTopic::Packet);
-        };
-        if !publish.topic.is_empty() {
-            valid(publish.topic)?;
-        }
-        self.incoming_aliases
-            .get_or_insert_default()
-            .resolve(alias, publish.topic, self.terms.topic_alias_maximum)
-            .map(ResolvedTopic::Alias)
-    }
-
     /// An acknowledgement of ours made room: sends again what waits for it.
     fn finished<'p>(
         &mut self,
@@ -401,10 +337,11 @@ impl Session {
     }
 
     fn farewell<'p>(&mut self, disconnect: Disconnect<'_>) -> Result<Request<'p>, Failure> {
+        Packet::Disconnect(disconnect).check_sender(Sender::Client, self.version)?;
         if let Some(expiry) = disconnect.properties.session_expiry_interval() {
-            if self.session_expiry == 0 && expiry != 0 {
+            if !self.asked_to_persist && expiry != 0 {
                 return Err(Failure::protocol(
-                    "a session expiry at DISCONNECT after none at CONNECT [MQTT-3.14.2-2]",
+                    "a session expiry at DISCONNECT after none at CONNECT (3.14.2.2.2)",
                 ));
             }
             self.session_expiry = expiry.min(self.terms.maximum_session_expiry);
