@@ -11,13 +11,14 @@ use dunlin_auth::{
 };
 use dunlin_codec::{Connect, Decoded, Packet, ReasonCode, Version, decode};
 use dunlin_metrics::Counter;
-use dunlin_net::{Accepted, Peer, Stream, handshake};
+use dunlin_net::{Accepted, HandshakeError, Peer, Stream, handshake};
 use dunlin_router::{AttachError, AttachRequest, Attached};
 use dunlin_session::{Accepted as Admitted, Failure, Handshake, Negotiated};
 use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout_at};
 
 use crate::connection::{Connection, Rare};
-use crate::finish::{close, finish};
+use crate::finish::{close, finish, limit_counter};
 use crate::input::poll_read;
 use crate::listener::ListenerContext;
 use crate::output::Unsent;
@@ -75,15 +76,23 @@ async fn establish(
     admission: Admission,
 ) -> Option<Connection> {
     worker.cells.add(Counter::SocketsAccepted, 1);
-    let (stream, peer) = match handshake(accepted, &listener.transport).await {
+    let limits = listener.limits.load_full();
+    let deadline = Instant::now() + limits.connect_timeout;
+    let shaken = tokio::select! {
+        shaken = handshake(accepted, &listener.transport) => shaken,
+        () = worker.router.closing() => return None,
+    };
+    let (stream, peer) = match shaken {
         Ok(shaken) => shaken,
         Err(error) => {
+            if matches!(error, HandshakeError::Timeout(_)) {
+                worker.cells.add(Counter::ConnectTimeouts, 1);
+            }
             worker.cells.add(Counter::HandshakesFailed, 1);
             tracing::debug!(listener = %listener.name, %error, "handshake failed");
             return None;
         }
     };
-    let limits = listener.limits.load_full();
     let mut arrival = Arrival {
         worker,
         listener,
@@ -93,14 +102,21 @@ async fn establish(
         admission,
     };
     // The attach at the end is not to be cancelled half way: it runs outside of the timeout.
-    let arrived = tokio::time::timeout(limits.connect_timeout, arrival.authenticate());
-    let outcome = match arrived.await {
+    let worker = arrival.worker.clone();
+    let arrived = tokio::select! {
+        arrived = timeout_at(deadline, arrival.authenticate(&limits)) => arrived,
+        () = worker.router.closing() => return None,
+    };
+    let outcome = match arrived {
         Ok(Ok(arrived)) => return arrival.attach(arrived, &limits).await,
         Ok(Err(refusal)) => refusal,
-        Err(_) => Refusal::silent(
-            ReasonCode::KeepAliveTimeout,
-            "no complete CONNECT within limits.connect_timeout",
-        ),
+        Err(_) => {
+            worker.cells.add(Counter::ConnectTimeouts, 1);
+            Refusal::silent(
+                ReasonCode::KeepAliveTimeout,
+                "no complete CONNECT within limits.connect_timeout",
+            )
+        }
     };
     arrival.turn_away(outcome).await;
     None
@@ -114,7 +130,7 @@ struct Arrived {
 }
 
 impl Arrival {
-    async fn authenticate(&mut self) -> Result<Arrived, Refusal> {
+    async fn authenticate(&mut self, limits: &ConnectionLimits) -> Result<Arrived, Refusal> {
         let terms = self.listener.terms.load_full();
         let (mut negotiated, mut request) = self
             .receive(Version::Mqtt5, terms.maximum_packet_size, |packet, peer| {
@@ -134,11 +150,11 @@ impl Arrival {
             .await?;
         request.peer.listener = self.listener.name.clone();
         if negotiated.client_id.is_empty() {
-            let prefix = self.listener.limits.load().client_id_prefix.clone();
-            let client_id = random_client_id(&prefix).map_err(|failure| Refusal {
-                version: Some(negotiated.version),
-                failure,
-            })?;
+            let client_id =
+                random_client_id(&limits.client_id_prefix).map_err(|failure| Refusal {
+                    version: Some(negotiated.version),
+                    failure,
+                })?;
             negotiated.assign_client_id(&client_id);
             request.client_id = client_id;
         }
@@ -147,7 +163,10 @@ impl Arrival {
         loop {
             match verdict {
                 Verdict::Granted(grant) => {
-                    let username = grant.username.as_deref().map(Arc::from);
+                    let username: Option<Arc<str>> = grant.username.as_deref().map(Arc::from);
+                    if limits.client_id_from_username {
+                        name_after_user(&mut negotiated, username.as_deref())?;
+                    }
                     let principal = Principal::new(&*negotiated.client_id, username);
                     return Ok(Arrived {
                         negotiated,
@@ -230,7 +249,11 @@ impl Arrival {
             )),
             Ok(count) => {
                 self.worker.cells.add(Counter::BytesReceived, count as u64);
-                Ok(())
+                let kept = self.worker.check_memory(self.received.len());
+                kept.map_err(|failure| Refusal {
+                    version: None,
+                    failure,
+                })
             }
             Err(error) => Err(Refusal::silent(
                 ReasonCode::UnspecifiedError,
@@ -268,6 +291,9 @@ impl Arrival {
         let attached = match worker.router.attach(request, &worker.dispatch).await {
             Ok(attached) => attached,
             Err(error) => {
+                if error == AttachError::TooManySessions {
+                    worker.cells.add(Counter::SessionsOverLimit, 1);
+                }
                 let version = Some(negotiated.version);
                 let failure = not_attached(&error);
                 self.turn_away(Refusal { version, failure }).await;
@@ -275,6 +301,14 @@ impl Arrival {
             }
         };
         worker.dispatch.borrow_mut().flush();
+        if worker.router.is_closing() {
+            // It came after all others were told.
+            let (reason, what) = (
+                ReasonCode::ServerShuttingDown,
+                "the server is shutting down",
+            );
+            attached.subscriber.disconnect(reason, what);
+        }
         Some(self.connection(negotiated, principal, grant, attached, number, limits))
     }
 
@@ -353,6 +387,9 @@ impl Arrival {
         let Refusal { version, failure } = refusal;
         let cells = &self.worker.cells;
         cells.add(Counter::ConnectsRefused, 1);
+        if let Some(limit) = limit_counter(failure.reason) {
+            cells.add(limit, 1);
+        }
         let mut out = Vec::new();
         if let Some(version) = version {
             Handshake::refuse(version, &failure, &mut out);
@@ -394,6 +431,21 @@ fn connect_request(connect: &Connect<'_>, peer: &Peer) -> ConnectRequest {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
     }
+}
+
+/// Makes the user name the client id, so that no user takes another's.
+fn name_after_user(negotiated: &mut Negotiated, username: Option<&str>) -> Result<(), Refusal> {
+    let Some(username) = username.filter(|name| !name.is_empty()) else {
+        return Err(Refusal {
+            version: Some(negotiated.version),
+            failure: Failure::new(
+                ReasonCode::NotAuthorized,
+                "client ids are user names here, and the client has none",
+            ),
+        });
+    };
+    negotiated.client_id = username.into();
+    Ok(())
 }
 
 fn random_client_id(prefix: &str) -> Result<String, Failure> {

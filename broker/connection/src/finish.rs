@@ -90,6 +90,16 @@ pub(crate) async fn close(mut stream: Stream, last: &[u8]) {
     let _ = tokio::time::timeout(LINGER, closing).await;
 }
 
+/// Where a connection that ended at a limit is counted.
+pub(crate) fn limit_counter(reason: ReasonCode) -> Option<Counter> {
+    match reason {
+        ReasonCode::PacketTooLarge => Some(Counter::PacketsTooLarge),
+        ReasonCode::ReceiveMaximumExceeded => Some(Counter::ReceiveMaximumExceeded),
+        ReasonCode::TopicNameInvalid => Some(Counter::TopicsRefused),
+        _ => None,
+    }
+}
+
 impl Connection {
     fn say_goodbye(&mut self, end: &End) {
         let mut out = Vec::new();
@@ -112,7 +122,14 @@ impl Connection {
         let cells = &self.worker.cells;
         cells.add(Counter::ConnectionsClosed, 1);
         match end {
-            End::Failed(failure) if failure.peers_fault() => cells.add(Counter::ProtocolErrors, 1),
+            End::Failed(failure) => {
+                if failure.peers_fault() {
+                    cells.add(Counter::ProtocolErrors, 1);
+                }
+                if let Some(limit) = limit_counter(failure.reason) {
+                    cells.add(limit, 1);
+                }
+            }
             End::TakenOver => cells.add(Counter::TakeOvers, 1),
             _ => {}
         }

@@ -59,7 +59,7 @@ impl Connection {
         if self.partial.is_empty() {
             let used = self.packets(now, bytes, out)?;
             self.partial.extend_from_slice(&bytes[used..]);
-            return Ok(());
+            return self.check_memory();
         }
         let mut partial = std::mem::take(&mut self.partial);
         partial.extend_from_slice(bytes);
@@ -68,7 +68,11 @@ impl Connection {
             partial.drain(..used);
             self.partial = partial;
         }
-        Ok(())
+        self.check_memory()
+    }
+
+    fn check_memory(&self) -> Result<(), End> {
+        Ok(self.worker.check_memory(self.partial.len())?)
     }
 
     /// Handles the complete packets at the front; how many bytes they took.

@@ -26,7 +26,7 @@ pub struct ListenerContext {
 /// What one connection may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// From the first byte of MQTT to the end of authentication.
+    /// From accepting the socket to the end of authentication, whatever layers are in between.
     pub connect_timeout: Duration,
     /// How long a client may leave its socket full.
     pub slow_consumer_timeout: Duration,
@@ -38,6 +38,8 @@ pub struct ConnectionLimits {
     pub log_connections: bool,
     /// Stands before the client ids that we make up.
     pub client_id_prefix: Box<str>,
+    /// A client's id is its user name; a client without one is refused.
+    pub client_id_from_username: bool,
 }
 
 impl Default for ConnectionLimits {
@@ -49,6 +51,7 @@ impl Default for ConnectionLimits {
             bytes: None,
             log_connections: true,
             client_id_prefix: "dunlin-".into(),
+            client_id_from_username: false,
         }
     }
 }

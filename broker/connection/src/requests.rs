@@ -56,10 +56,17 @@ impl Connection {
         };
         // Only a mount point can have made it too long.
         let topic = TopicName::new_bounded(topic, usize::MAX).map_err(Failure::topic_name)?;
-        if !self.may_publish(topic) {
-            worker.cells.add(Counter::PublishesDenied, 1);
+        let refused = if publish.payload.len() > self.session.terms().maximum_payload_bytes {
+            Some((Counter::PublishesTooLarge, ReasonCode::QuotaExceeded))
+        } else if !self.may_publish(topic) {
+            Some((Counter::PublishesDenied, ReasonCode::NotAuthorized))
+        } else {
+            None
+        };
+        if let Some((counter, reason)) = refused {
+            worker.cells.add(counter, 1);
             if let Some(acknowledgement) = acknowledgement {
-                let reason = self.denied();
+                let reason = self.refusal(reason);
                 self.session.acknowledge(acknowledgement, reason, out);
             }
             return Ok(());
@@ -134,9 +141,9 @@ impl Connection {
 
     /// A refusal that the client can understand: version 3 has none, its message is acknowledged
     /// and dropped.
-    fn denied(&self) -> ReasonCode {
+    fn refusal(&self, reason: ReasonCode) -> ReasonCode {
         match self.session.version().has_reason_codes() {
-            true => ReasonCode::NotAuthorized,
+            true => reason,
             false => ReasonCode::Success,
         }
     }

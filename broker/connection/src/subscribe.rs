@@ -23,7 +23,10 @@ impl Connection {
         for (text, options) in filters {
             let reason = match text {
                 Some(text) => self.subscribe_to(&text, options, identifier)?,
-                None => ReasonCode::TopicFilterInvalid,
+                None => {
+                    self.worker.cells.add(Counter::FiltersRefused, 1);
+                    ReasonCode::TopicFilterInvalid
+                }
             };
             reasons.push(reason);
         }
@@ -56,12 +59,15 @@ impl Connection {
         Ok(())
     }
 
-    /// The filter below the mount point; `None` if it is deeper than we take.
+    /// The filter below the mount point; `None` if it is deeper or longer than we take.
     ///
     /// # Errors
     /// It is none at all.
     fn parse(&self, text: &str) -> Result<Option<String>, Failure> {
         let terms = self.session.terms();
+        if text.len() > terms.maximum_topic_bytes {
+            return Ok(None);
+        }
         let subscription = match Subscription::new_bounded(text, terms.maximum_topic_levels) {
             Ok(subscription) => subscription,
             Err(TopicError::TooDeep | TopicError::TooLong) => return Ok(None),
@@ -109,7 +115,10 @@ impl Connection {
             .router
             .subscribe(&self.subscriber, request, &worker.cells);
         match subscribed {
-            Subscribed::TooMany => return Ok(ReasonCode::QuotaExceeded),
+            Subscribed::TooMany => {
+                worker.cells.add(Counter::SubscriptionsOverLimit, 1);
+                return Ok(ReasonCode::QuotaExceeded);
+            }
             Subscribed::Retained(scan) => self.scans.push(scan),
             Subscribed::Done => {}
         }

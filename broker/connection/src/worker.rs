@@ -3,9 +3,10 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use dunlin_metrics::Cells;
+use dunlin_codec::ReasonCode;
+use dunlin_metrics::{Cells, Counter};
 use dunlin_router::{Dispatch, Router};
-use dunlin_session::Delivery;
+use dunlin_session::{Delivery, Failure};
 use dunlin_time::{Clock, Now};
 
 use crate::timer::Timers;
@@ -90,6 +91,20 @@ impl Worker {
     pub(crate) fn count_connection(&self, change: isize) {
         self.connections
             .set(self.connections.get().saturating_add_signed(change));
+    }
+
+    /// Packets may be long, and clients many: while the process is short of memory, a connection
+    /// that keeps more than a little of an incomplete packet is closed.
+    pub(crate) fn check_memory(&self, kept: usize) -> Result<(), Failure> {
+        const KEPT_MAX: usize = 16 * 1024;
+        if kept <= KEPT_MAX || !self.router.is_short_of_memory() {
+            return Ok(());
+        }
+        self.cells.add(Counter::ConnectionsShortOfMemory, 1);
+        Err(Failure::new(
+            ReasonCode::ServerBusy,
+            "the server is short of memory (limits.memory)",
+        ))
     }
 
     pub(crate) fn now(&self) -> Now {

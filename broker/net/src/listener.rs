@@ -12,13 +12,6 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::settings::{ListenAddress, ListenerSettings};
 use crate::unix_file::UnixFile;
 
-/// Probes on a silent connection find a peer that vanished without a FIN in 4 minutes, also where
-/// the client turned MQTT's keep alive off.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(120))
-    .with_interval(Duration::from_secs(30))
-    .with_retries(4);
-
 /// The first and the longest pause after the system refused another connection.
 const PAUSE: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_millis(500);
@@ -84,17 +77,14 @@ impl Listener {
     /// The address, the system's reason, and what to do about it.
     pub fn bind(settings: &ListenerSettings) -> Result<Self, BindError> {
         let address = &settings.address;
-        // What exceeds the system's own bound is cut by the kernel.
-        let backlog = i32::try_from(settings.backlog).unwrap_or(i32::MAX);
         let bound = match address {
-            ListenAddress::Tcp(address) => bind_tcp(*address, backlog),
-            ListenAddress::Name { host, port } => bind_name(host, *port, backlog),
-            ListenAddress::Unix { path, mode } => {
-                UnixFile::bind(path, *mode, backlog).and_then(|(socket, file)| {
+            ListenAddress::Tcp(address) => bind_tcp(*address, settings),
+            ListenAddress::Name { host, port } => bind_name(host, *port, settings),
+            ListenAddress::Unix { path, mode } => UnixFile::bind(path, *mode, backlog(settings))
+                .and_then(|(socket, file)| {
                     let socket = UnixListener::from_std(socket)?;
                     Ok((ListeningSocket::Unix(socket, file), address.clone()))
-                })
-            }
+                }),
         };
         let (socket, address) = bound.map_err(|cause| BindError::new(address.clone(), cause))?;
         Ok(Self {
@@ -183,10 +173,14 @@ impl Refusal {
     }
 }
 
-fn bind_name(host: &str, port: u16, backlog: i32) -> io::Result<(ListeningSocket, ListenAddress)> {
+fn bind_name(
+    host: &str,
+    port: u16,
+    settings: &ListenerSettings,
+) -> io::Result<(ListeningSocket, ListenAddress)> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()? {
-        match bind_tcp(address, backlog) {
+        match bind_tcp(address, settings) {
             Ok(bound) => return Ok(bound),
             Err(error) => failure = error,
         }
@@ -194,13 +188,17 @@ fn bind_name(host: &str, port: u16, backlog: i32) -> io::Result<(ListeningSocket
     Err(failure)
 }
 
-fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<(ListeningSocket, ListenAddress)> {
-    let socket = match listen_tcp(address, backlog) {
-        Err(error) if address.ip().is_unspecified() && lacks_ipv6(address, &error) => {
+fn bind_tcp(
+    address: SocketAddr,
+    settings: &ListenerSettings,
+) -> io::Result<(ListeningSocket, ListenAddress)> {
+    let falls_back = address.ip().is_unspecified() && !settings.ipv6_only;
+    let socket = match listen_tcp(address, settings) {
+        Err(error) if falls_back && lacks_ipv6(address, &error) => {
             tracing::info!("no IPv6 on this machine: listening on IPv4 alone");
             listen_tcp(
                 SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())),
-                backlog,
+                settings,
             )
         }
         result => result,
@@ -220,19 +218,35 @@ fn lacks_ipv6(address: SocketAddr, error: &io::Error) -> bool {
             .is_some_and(|code| missing.contains(&code))
 }
 
-fn listen_tcp(address: SocketAddr, backlog: i32) -> io::Result<net::TcpListener> {
+fn listen_tcp(address: SocketAddr, settings: &ListenerSettings) -> io::Result<net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
+        socket.set_only_v6(settings.ipv6_only || !address.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
     // Connections inherit these from the socket that accepted them, which saves calls for each.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    if let Some(silence) = settings.tcp_keepalive {
+        socket.set_tcp_keepalive(&probes(silence))?;
+    }
     socket.bind(&SockAddr::from(address))?;
-    socket.listen(backlog)?;
+    socket.listen(backlog(settings))?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+/// What exceeds the system's own bound is cut by the kernel.
+fn backlog(settings: &ListenerSettings) -> i32 {
+    i32::try_from(settings.backlog).unwrap_or(i32::MAX)
+}
+
+/// Four probes in as long again as the silence before the first; a second apart at least.
+fn probes(silence: Duration) -> TcpKeepalive {
+    const PROBES: u32 = 4;
+    TcpKeepalive::new()
+        .with_time(silence)
+        .with_interval((silence / PROBES).max(Duration::from_secs(1)))
+        .with_retries(PROBES)
 }
 
 /// Why a listener could not be bound.

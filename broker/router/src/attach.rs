@@ -57,7 +57,7 @@ impl fmt::Display for AttachError {
             AttachError::Superseded => f.write_str("a newer connection has the same client id"),
             AttachError::Busy => f.write_str("the older connection has not let go of the session"),
             AttachError::TooManySessions => {
-                f.write_str("the limit of sessions is reached: see limits.max_sessions")
+                f.write_str("the limit of sessions is reached: see limits.sessions")
             }
             AttachError::Store(error) => error.fmt(f),
         }

@@ -349,7 +349,7 @@ fn delivery(target: &SessionTarget, message: &Message) -> Option<Delivery> {
             .identifier
             .map_or(Identifiers::None, Identifiers::One),
         shared: None,
-        qos: options.qos().min(message.qos()),
+        qos: options.delivered(message.qos()),
         retain: message.retain() && options.retain_as_published(),
         unchecked: options.unchecked(),
     })

@@ -35,6 +35,7 @@ use dunlin_metrics::{Cells, Counter, Registry};
 use dunlin_time::{Clock, Now};
 use dunlin_topic::{CacheLimits, Index};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 pub use attach::{AttachError, AttachRequest, Attached};
 pub use detach::Departure;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub retained: RetainedLimits,
     /// How shared subscriptions choose.
     pub shared: Strategy,
+    /// Deliver with the subscription's QoS also what was published with a lower one.
+    pub upgrade_qos: bool,
     /// Subscriptions that one session may have.
     pub maximum_subscriptions: usize,
     /// Sessions that may exist, connected or not.
@@ -93,6 +96,7 @@ impl Default for Settings {
                 bytes: 128 * 1024 * 1024,
             },
             shared: Strategy::RoundRobin,
+            upgrade_qos: false,
             maximum_subscriptions: 10_000,
             maximum_sessions: 1_000_000,
         }
@@ -113,6 +117,9 @@ pub struct Router {
     numbers: AtomicU64,
     /// Set while the process is over its memory budget: queues take no more.
     short_of_memory: AtomicBool,
+    closing: AtomicBool,
+    /// Told when `closing` is set.
+    closed: Notify,
 }
 
 impl Router {
@@ -134,6 +141,8 @@ impl Router {
             metrics,
             numbers: AtomicU64::new(1),
             short_of_memory: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            closed: Notify::new(),
             settings,
         })
     }
@@ -201,8 +210,23 @@ impl Router {
         self.directory.list(limit)
     }
 
-    /// Ends every connection.
+    /// Whether [`Router::close_all`] has been called: new connections are to be turned away.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Ready once [`Router::close_all`] has been called.
+    pub async fn closing(&self) {
+        let closed = self.closed.notified();
+        if !self.is_closing() {
+            closed.await;
+        }
+    }
+
+    /// Ends every connection, also those that are about to get a session.
     pub fn close_all(&self, reason: ReasonCode, what: &'static str) {
+        self.closing.store(true, Ordering::Release);
+        self.closed.notify_waiters();
         for subscriber in self.directory.list(usize::MAX) {
             subscriber.control(Control::Close {
                 connection: EVERY_CONNECTION,

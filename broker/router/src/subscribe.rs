@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
+use dunlin_codec::{RetainHandling, SubscriptionOptions};
 use dunlin_metrics::{Cells, Counter};
 use dunlin_session::{Delivery, Identifiers};
 use dunlin_time::Wall;
@@ -68,7 +68,7 @@ impl Router {
         let target = SessionTarget {
             subscriber: subscriber.clone(),
             identifier: request.identifier,
-            options: target_options(&request),
+            options: self.target_options(&request),
         };
         let filter = request.subscription.filter;
         if request.subscription.share.is_some() {
@@ -86,11 +86,25 @@ impl Router {
         match wanted {
             true => Subscribed::Retained(Box::new(Scan {
                 filter: filter.as_str().into(),
-                options: target_options(&request),
+                options: self.target_options(&request),
                 identifier: request.identifier,
                 from: None,
             })),
             false => Subscribed::Done,
+        }
+    }
+
+    fn target_options(&self, request: &SubscribeRequest<'_>) -> TargetOptions {
+        let SubscriptionOptions {
+            qos,
+            no_local,
+            retain_as_published,
+            ..
+        } = request.options;
+        let options = TargetOptions::new(qos, no_local, retain_as_published, request.unchecked);
+        match self.settings.upgrade_qos {
+            true => options.upgrading(),
+            false => options,
         }
     }
 
@@ -159,7 +173,7 @@ impl Router {
             let delivery = Delivery {
                 identifiers: scan.identifier.map_or(Identifiers::None, Identifiers::One),
                 shared: None,
-                qos: scan.options.qos().min(message.qos()),
+                qos: scan.options.delivered(message.qos()),
                 retain: true,
                 unchecked: scan.options.unchecked(),
                 message,
@@ -170,15 +184,4 @@ impl Router {
         scan.from = step.next;
         scan.from.is_some().then_some(scan)
     }
-}
-
-fn target_options(request: &SubscribeRequest<'_>) -> TargetOptions {
-    let SubscriptionOptions {
-        qos,
-        no_local,
-        retain_as_published,
-        ..
-    } = request.options;
-    let qos: Qos = qos;
-    TargetOptions::new(qos, no_local, retain_as_published, request.unchecked)
 }

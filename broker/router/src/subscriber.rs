@@ -183,6 +183,24 @@ impl Subscriber {
         }
     }
 
+    /// Ends the connection that has the session; `false` if none has.
+    pub fn disconnect(&self, reason: ReasonCode, what: &'static str) -> bool {
+        let mut inbox = self.inbox.lock();
+        if !inbox.attached {
+            return false;
+        }
+        inbox.control.push_back(Control::Close {
+            connection: EVERY_CONNECTION,
+            reason,
+            what: what.into(),
+        });
+        if let Some(waker) = inbox.waker.take() {
+            drop(inbox);
+            waker.wake();
+        }
+        true
+    }
+
     /// Leaves a word for whoever has the session next.
     pub fn put_back_control(&self, control: Control) {
         self.inbox.lock().control.push_front(control);

@@ -33,6 +33,7 @@ pub struct TargetOptions(u8);
 
 impl TargetOptions {
     /// `unchecked`: the rules allow only some topics of the filter, so each message is asked about.
+    /// Messages are delivered with their own QoS where that is lower.
     pub fn new(qos: Qos, no_local: bool, retain_as_published: bool, unchecked: bool) -> Self {
         TargetOptions(
             qos as u8
@@ -40,6 +41,20 @@ impl TargetOptions {
                 | u8::from(retain_as_published) << 3
                 | u8::from(unchecked) << 4,
         )
+    }
+
+    /// The same, but messages of a lower QoS are delivered with the subscription's.
+    pub fn upgrading(self) -> Self {
+        TargetOptions(self.0 | 32)
+    }
+
+    /// The QoS that a message published with `qos` is delivered with.
+    #[inline]
+    pub fn delivered(self, qos: Qos) -> Qos {
+        match self.0 & 32 {
+            0 => self.qos().min(qos),
+            _ => self.qos(),
+        }
     }
 
     /// Maximum QoS.

@@ -32,6 +32,7 @@ pub fn router(config: &Config) -> Settings {
             bytes: bytes(limits.retained_bytes),
         },
         shared: Strategy::RoundRobin,
+        upgrade_qos: config.sessions.upgrade_outgoing_qos,
         maximum_subscriptions: limits.subscriptions as usize,
         maximum_sessions: count(limits.sessions),
     }
@@ -86,6 +87,8 @@ pub fn terms(config: &Config, listener: &Listener) -> Terms {
                 u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX)
             }),
         maximum_topic_levels: limits.topic_levels.into(),
+        maximum_topic_bytes: limits.topic_length.into(),
+        maximum_payload_bytes: bytes(limits.payload_size),
         assign_client_ids: access.allow_zero_length_clientid,
         mount_point: listener.mount_point.as_str().into(),
     }
@@ -111,6 +114,7 @@ pub fn connection_limits(config: &Config, listener: &Listener) -> ConnectionLimi
             .and_then(|size| rate(u32::try_from(size.0).unwrap_or(u32::MAX))),
         log_connections: config.logging.connections,
         client_id_prefix: config.access.on(&listener.access).auto_id_prefix.into(),
+        client_id_from_username: listener.access.use_username_as_clientid,
     }
 }
 
@@ -131,6 +135,8 @@ pub fn sockets(config: &Config, listener: &Listener) -> Result<Vec<ListenerSetti
         }
     };
     let settings = |address| ListenerSettings {
+        ipv6_only: listener.ipv6_only,
+        tcp_keepalive: config.limits.tcp_keepalive,
         proxy_protocol: listener.proxy_protocol,
         tls: tls(listener),
         websocket: (listener.protocol == Protocol::WebSockets).then(|| WebSocketSettings {

@@ -6,7 +6,7 @@ use dunlin_codec::{
     ReasonCode, Version, encode, encoded_len,
 };
 use dunlin_time::{Now, Wall};
-use dunlin_topic::TopicName;
+use dunlin_topic::{MAX_BYTES, TopicName};
 
 use crate::alias::OutgoingAliases;
 use crate::{Failure, Inbound, Message, MessageParts, Session, SessionState};
@@ -32,6 +32,11 @@ pub struct Terms {
     pub maximum_session_expiry: u32,
     /// Levels of the deepest topic name or filter.
     pub maximum_topic_levels: usize,
+    /// Bytes of the longest topic name or filter.
+    pub maximum_topic_bytes: usize,
+    /// Bytes of the longest payload of a message. A longer one is refused by itself: who drives the
+    /// session acknowledges it with 0x97, and the connection goes on.
+    pub maximum_payload_bytes: usize,
     /// Whether a client without an id gets one of ours.
     pub assign_client_ids: bool,
     /// Stands before every topic that a client names, and is taken off what it receives.
@@ -50,8 +55,24 @@ impl Default for Terms {
             maximum_keep_alive: 0,
             maximum_session_expiry: u32::MAX,
             maximum_topic_levels: 128,
+            maximum_topic_bytes: MAX_BYTES,
+            maximum_payload_bytes: usize::MAX,
             assign_client_ids: true,
             mount_point: "".into(),
+        }
+    }
+}
+
+impl Terms {
+    /// # Errors
+    /// 0x90 for a topic name that is longer than it may be.
+    pub(crate) fn check_topic_bytes(&self, topic: &str) -> Result<(), Failure> {
+        match topic.len() <= self.maximum_topic_bytes {
+            true => Ok(()),
+            false => Err(Failure::new(
+                ReasonCode::TopicNameInvalid,
+                "the topic name is longer than topics may be here",
+            )),
         }
     }
 }
@@ -446,7 +467,14 @@ fn will(connect: &Connect<'_>, terms: &Terms) -> Result<Option<Will>, Failure> {
             "the will is retained, which is not available here [MQTT-3.2.2-13]",
         ));
     }
+    terms.check_topic_bytes(will.topic)?;
     TopicName::new_bounded(will.topic, terms.maximum_topic_levels).map_err(Failure::topic_name)?;
+    if will.payload.len() > terms.maximum_payload_bytes {
+        return Err(Failure::new(
+            ReasonCode::QuotaExceeded,
+            "the will's payload is longer than messages may be here",
+        ));
+    }
     Ok(Some(Will {
         delay: Duration::from_secs(will.properties.will_delay_interval().unwrap_or(0).into()),
         expiry: will.properties.message_expiry_interval(),

@@ -291,6 +291,7 @@ impl Session {
                 "RETAIN is not available here [MQTT-3.2.2-14]",
             ));
         }
+        self.terms.check_topic_bytes(publish.topic)?;
         if publish.properties.is_empty() {
             return Ok(());
         }

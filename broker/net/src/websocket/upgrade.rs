@@ -106,7 +106,11 @@ fn answer(head: &[u8], settings: &WebSocketSettings) -> Result<Accepted, Refusal
     }
     let target = request.path.unwrap_or_default();
     let path = target.split_once('?').map_or(target, |(path, _query)| path);
-    if !settings.paths.iter().any(|known| known == path) {
+    if !settings
+        .paths
+        .iter()
+        .any(|known| known == path || known == "*")
+    {
         return Err(Refusal::Path);
     }
     let headers = Headers(request.headers);

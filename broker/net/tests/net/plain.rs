@@ -42,6 +42,50 @@ async fn connections_inherit_nodelay_and_keepalive() {
 }
 
 #[tokio::test]
+async fn keepalive_is_as_configured() {
+    let mut settings = settings();
+    settings.tcp_keepalive = Some(Duration::from_secs(8));
+    let mut server = Server::start(&settings);
+    let address = server.address();
+    let (stream, _, _client) = server.welcome(TcpStream::connect(address)).await;
+    let Stream::Tcp(stream) = stream else {
+        panic!("a plain connection is not boxed")
+    };
+    let socket = socket2::SockRef::from(&stream);
+    let expected = (Duration::from_secs(8), Duration::from_secs(2), 4);
+    let found = (
+        socket.tcp_keepalive_time().unwrap(),
+        socket.tcp_keepalive_interval().unwrap(),
+        socket.tcp_keepalive_retries().unwrap(),
+    );
+    assert_eq!(found, expected);
+
+    settings.tcp_keepalive = None;
+    let mut server = Server::start(&settings);
+    let address = server.address();
+    let (stream, _, _client) = server.welcome(TcpStream::connect(address)).await;
+    let Stream::Tcp(stream) = stream else {
+        panic!("a plain connection is not boxed")
+    };
+    assert!(!socket2::SockRef::from(&stream).keepalive().unwrap());
+}
+
+#[tokio::test]
+async fn ipv6_only_leaves_the_port_to_ipv4() {
+    let mut settings = ListenerSettings::new(ListenAddress::any(0));
+    settings.ipv6_only = true;
+    let mut server = Server::start(&settings);
+    let port = server.address().port();
+    let refused = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
+    assert!(refused.is_err());
+    let ipv4 = ListenAddress::Tcp((Ipv4Addr::LOCALHOST, port).into());
+    let _beside = Server::start(&ListenerSettings::new(ipv4));
+    server
+        .welcome(TcpStream::connect((Ipv6Addr::LOCALHOST, port)))
+        .await;
+}
+
+#[tokio::test]
 async fn ipv6_is_served() {
     let mut settings = settings();
     settings.address = ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)));
