@@ -81,9 +81,11 @@ impl Options {
     /// Leaves packet ids for SUBSCRIBE and UNSUBSCRIBE.
     pub const MAXIMUM_INFLIGHT: u16 = u16::MAX - super::MAXIMUM_REQUESTS as u16;
 
-    /// Writes CONNECT. `state` is what an earlier connection of this session left; a clean start
-    /// discards it at once ([`crate::client::Connected::discarded`] gives it back), since nobody
-    /// knows how far the server came.
+    /// Writes CONNECT. `state` is what an earlier connection of this session left. With `None` a
+    /// server that has a session is an error [MQTT-3.2.2-4]; a tool that takes up a session
+    /// without knowing it gives an empty state. A clean start discards the state at once
+    /// ([`crate::client::Connected::discarded`] gives it back), since nobody knows how far the
+    /// server came.
     ///
     /// # Errors
     /// A field is too long for CONNECT, or there is a password alone in version 3; nothing is
