@@ -152,7 +152,7 @@ impl<'a> Exchange<'a> {
         stamp.write(&mut self.payload);
         let parts = PublishParts {
             qos: self.plan.qos,
-            topic: &self.topics[publisher as usize],
+            topic: self.topics[publisher as usize].as_bytes(),
             packet_id,
             payload: &self.payload,
             ..PublishParts::default()

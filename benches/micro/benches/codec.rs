@@ -70,7 +70,7 @@ fn decode_publish(version: Version, qos: Qos, properties: &PropertiesBuf, note: 
 fn encode_publish(version: Version, qos: Qos, forwarded: &[u8], note: &str) {
     let parts = PublishParts {
         qos,
-        topic: TOPIC,
+        topic: TOPIC.as_bytes(),
         packet_id: packet_id(qos),
         forwarded,
         payload: PAYLOAD,

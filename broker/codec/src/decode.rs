@@ -92,6 +92,38 @@ pub fn decode(
     }
 }
 
+/// Takes one PUBLISH from the front of `bytes`, as [`decode`] does; `None` if another packet stands
+/// there, or one that is not complete. For those who get many: no other packet is moved around.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn decode_publish(
+    bytes: &[u8],
+    version: Version,
+    maximum_packet_size: u32,
+) -> Result<Option<(Publish<'_>, usize)>, DecodeError> {
+    let Some((&first_byte, after)) = bytes.split_first() else {
+        return Ok(None);
+    };
+    if PacketType::of_first_byte(first_byte) != Some(PacketType::Publish) {
+        return Ok(None);
+    }
+    Publish::check_first_byte(first_byte, version)?;
+    let Some(remaining) = VarInt::read(after)? else {
+        return Ok(None);
+    };
+    let header = 1 + remaining.len;
+    let length = header + remaining.value as usize;
+    // What is wrong with the length, `decode` says.
+    let refused = length > maximum_packet_size as usize || remaining.overlong;
+    let Some(body) = bytes.get(header..length).filter(|_| !refused) else {
+        return Ok(None);
+    };
+    let publish = Publish::decode(first_byte, Reader::new(body), version)?;
+    Ok(Some((publish, length)))
+}
+
 /// Type and flags, refused before the rest arrives.
 fn check_first_byte(byte: u8, version: Version) -> Result<PacketType, DecodeError> {
     let packet_type = PacketType::of_first_byte(byte)

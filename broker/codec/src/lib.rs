@@ -55,7 +55,7 @@ pub use ack::{Ack, AckKind, encode_ack};
 pub use auth::Auth;
 pub use connack::Connack;
 pub use connect::{Connect, Will};
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, decode, decode_publish};
 pub use disconnect::Disconnect;
 pub use encode::{encode, encoded_len};
 pub use error::{DecodeError, EncodeError};

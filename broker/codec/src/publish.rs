@@ -81,7 +81,7 @@ impl<'a> Publish<'a> {
             dup: self.dup,
             qos: self.qos,
             retain: self.retain,
-            topic: self.topic,
+            topic: self.topic.as_bytes(),
             packet_id: self.packet_id,
             forwarded: self.properties.as_bytes(),
             message_expiry_interval: None,
@@ -102,8 +102,8 @@ pub struct PublishParts<'a> {
     pub qos: Qos,
     /// As the subscription asks.
     pub retain: bool,
-    /// At most 65,535 bytes; may be empty if there is a topic alias.
-    pub topic: &'a str,
+    /// UTF-8 of at most 65,535 bytes; may be empty if there is a topic alias.
+    pub topic: &'a [u8],
     /// Some exactly when the QoS is above 0 [MQTT-2.2.1-2].
     pub packet_id: Option<PacketId>,
     /// Encoded properties that pass through unchanged, as [`Properties::copy_forwarded`] gives
@@ -150,7 +150,7 @@ impl PublishParts<'_> {
         out.reserve(5 + remaining);
         out.u8(self.first_byte());
         out.var_int(remaining);
-        out.text(self.topic);
+        out.binary(self.topic);
         if let Some(packet_id) = self.packet_id {
             out.u16(packet_id.get());
         }

@@ -7,7 +7,7 @@ use dunlin_auth::{
 use dunlin_codec::ReasonCode;
 use dunlin_metrics::Counter;
 use dunlin_router::{Control, Publication, Published};
-use dunlin_session::{Acknowledgement, Failure, Incoming, Request};
+use dunlin_session::{Acknowledgement, Failure, Incoming, Request, ResolvedTopic};
 use dunlin_time::Now;
 use dunlin_topic::TopicName;
 
@@ -33,7 +33,7 @@ impl Connection {
         Ok(())
     }
 
-    fn publish(&mut self, now: Now, incoming: Incoming<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+    pub(crate) fn publish(&mut self, now: Now, incoming: Incoming<'_>, out: &mut Vec<u8>) -> Result<(), End> {
         let Incoming {
             topic,
             publish,
@@ -47,15 +47,19 @@ impl Connection {
             .add(Counter::PublishBytesReceived, payload_bytes);
         self.charge_message(now);
         let mounted;
-        let topic = match self.session.terms().mount_point.is_empty() {
-            true => topic.as_str(),
-            false => {
-                mounted = format!("{}{}", self.session.terms().mount_point, topic.as_str());
-                &mounted
+        let mount_point = &self.session.terms().mount_point;
+        let topic = match &topic {
+            ResolvedTopic::Packet(topic) if mount_point.is_empty() => Ok(*topic),
+            ResolvedTopic::Alias(topic) if mount_point.is_empty() => {
+                TopicName::new_bounded(topic, usize::MAX)
+            }
+            topic => {
+                mounted = format!("{mount_point}{}", topic.as_str());
+                TopicName::new_bounded(&mounted, usize::MAX)
             }
         };
         // Only a mount point can have made it too long.
-        let topic = TopicName::new_bounded(topic, usize::MAX).map_err(Failure::topic_name)?;
+        let topic = topic.map_err(Failure::topic_name)?;
         let refused = if publish.payload.len() > self.session.terms().maximum_payload_bytes {
             Some((Counter::PublishesTooLarge, ReasonCode::QuotaExceeded))
         } else if !self.may_publish(topic) {

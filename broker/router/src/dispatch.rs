@@ -17,11 +17,16 @@ use crate::{Pushed, Router, SessionTarget, Subscriber, Target};
 /// One thread's way into the router: its cache of the topic index, its counts, its mailboxes.
 pub struct Dispatch {
     router: Arc<Router>,
+    cache: Cache<Target>,
+    scratch: Vec<u8>,
+    lane: Lane,
+}
+
+/// What a thread changes while it queues a message.
+struct Lane {
     /// The worker's number; threads that own no connections share the number after the last.
     thread: u32,
-    cache: Cache<Target>,
     cells: Arc<Cells>,
-    scratch: Vec<u8>,
     /// Workers that got mail since the last [`Dispatch::flush`].
     to_ring: Vec<u32>,
     /// Persistent sessions that a message was queued for.
@@ -79,13 +84,15 @@ impl Dispatch {
         cache: CacheLimits,
     ) -> Self {
         Dispatch {
-            thread: worker.unwrap_or(router.settings.workers),
+            lane: Lane {
+                thread: worker.unwrap_or(router.settings.workers),
+                cells,
+                to_ring: Vec::new(),
+                durable: Vec::new(),
+            },
             router,
             cache: Cache::new(cache),
-            cells,
             scratch: Vec::new(),
-            to_ring: Vec::new(),
-            durable: Vec::new(),
         }
     }
 
@@ -96,7 +103,7 @@ impl Dispatch {
 
     /// This thread's counts.
     pub fn cells(&self) -> &Cells {
-        &self.cells
+        &self.lane.cells
     }
 
     /// Queues a message for everyone who subscribed to its topic. It is copied only if somebody did.
@@ -104,7 +111,7 @@ impl Dispatch {
         let topic = publication.topic;
         let matches = self.router.index.lookup(topic, &mut self.cache);
         if matches.is_empty() && !publication.retain {
-            self.cells.add(Counter::PublishesUnrouted, 1);
+            self.lane.cells.add(Counter::PublishesUnrouted, 1);
             return Published::default();
         }
         let parts = MessageParts {
@@ -118,7 +125,7 @@ impl Dispatch {
         };
         let message = Message::new(parts, &mut self.scratch);
         self.scratch.shrink_to(64 * 1024);
-        self.route(&message, topic, &matches)
+        self.lane.route(&self.router, &message, topic, &matches)
     }
 
     /// Publishes a message that exists already: a will, or one of the server's own.
@@ -127,28 +134,29 @@ impl Dispatch {
             return Published::default();
         };
         let matches = self.router.index.lookup(topic, &mut self.cache);
-        self.route(message, topic, &matches)
+        self.lane.route(&self.router, message, topic, &matches)
     }
 
     /// Offers messages of a session that ended to the other members of their shared subscriptions
     /// [MQTT-4.8.2-4]; without members they are dropped.
     pub fn redistribute(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
-        let router = self.router.clone();
+        let router = &self.router;
         let mut dropped = 0;
         for delivery in deliveries {
             let group = delivery.shared.and_then(|number| router.groups.get(number));
             let mut published = Published::default();
             if let Some(group) = group {
-                self.to_group(&group, &delivery.message, &mut published);
+                self.lane
+                    .to_group(router, &group, &delivery.message, &mut published);
             }
             dropped += u64::from(published.matched == 0);
         }
-        self.cells.add(Counter::DroppedSessionEnded, dropped);
+        self.lane.cells.add(Counter::DroppedSessionEnded, dropped);
     }
 
     /// Wakes the workers that have mail; at the end of every turn.
     pub fn flush(&mut self) {
-        for worker in self.to_ring.drain(..) {
+        for worker in self.lane.to_ring.drain(..) {
             self.router.mailboxes.ring(worker);
         }
     }
@@ -157,9 +165,13 @@ impl Dispatch {
     /// some: `Ready` once, then to be polled again.
     pub fn poll_mail(&self, context: &mut Context<'_>) -> Poll<()> {
         let mailboxes = &self.router.mailboxes;
-        let rung = mailboxes.poll_rung(self.thread, context.waker());
+        let rung = mailboxes.poll_rung(self.lane.thread, context.waker());
         if rung.is_ready() {
-            mailboxes.empty(self.thread, &self.router.settings.queue, &self.cells);
+            mailboxes.empty(
+                self.lane.thread,
+                &self.router.settings.queue,
+                &self.lane.cells,
+            );
         }
         rung
     }
@@ -169,14 +181,16 @@ impl Dispatch {
         const SLOTS: usize = 256;
         self.router.index.sweep(&mut self.cache, SLOTS);
     }
+}
 
+impl Lane {
     fn route(
         &mut self,
+        router: &Router,
         message: &Message,
         topic: TopicName<'_>,
         matches: &Matches<Target>,
     ) -> Published {
-        let router = self.router.clone();
         let mut published = Published::default();
         let mut stored = Reply::Now(Ok(()));
         if message.retain() {
@@ -187,26 +201,27 @@ impl Dispatch {
                 Kept::Yes => stored = router.store.retained(message),
                 Kept::No => self.cells.add(Counter::RetainedRefused, 1),
             }
-            self.to_targets(message, matches, &mut published);
+            self.to_targets(router, message, matches, &mut published);
         } else {
-            self.to_targets(message, matches, &mut published);
+            self.to_targets(router, message, matches, &mut published);
         }
         if published.matched == 0 {
             self.cells.add(Counter::PublishesUnrouted, 1);
         }
-        self.make_durable(message, stored, &mut published);
+        self.make_durable(router, message, stored, &mut published);
         published
     }
 
     fn make_durable(
         &mut self,
+        router: &Router,
         message: &Message,
         stored: Reply<Result<(), StoreError>>,
         published: &mut Published,
     ) {
         let queued = match self.durable.is_empty() {
             true => Reply::Now(Ok(())),
-            false => self.router.store.enqueued(message, &self.durable),
+            false => router.store.enqueued(message, &self.durable),
         };
         self.durable.clear();
         if !matches!((&stored, &queued), (Reply::Now(Ok(())), Reply::Now(Ok(())))) {
@@ -218,6 +233,7 @@ impl Dispatch {
 
     fn to_targets(
         &mut self,
+        router: &Router,
         message: &Message,
         matches: &Matches<Target>,
         published: &mut Published,
@@ -225,12 +241,12 @@ impl Dispatch {
         let exact = matches.exact.as_deref().unwrap_or_default();
         let wildcard = matches.wildcard.as_deref().unwrap_or_default();
         if may_repeat(exact, wildcard) {
-            return self.to_merged(message, exact, wildcard, published);
+            return self.to_merged(router, message, exact, wildcard, published);
         }
         for target in exact.iter().chain(wildcard) {
             match target {
-                Target::Session(target) => self.to_session(target, message, published),
-                Target::Group(group) => self.to_group(group, message, published),
+                Target::Session(target) => self.to_session(router, target, message, published),
+                Target::Group(group) => self.to_group(router, group, message, published),
             }
         }
     }
@@ -239,6 +255,7 @@ impl Dispatch {
     /// identifiers [MQTT-3.3.4-2] [MQTT-3.3.4-4].
     fn to_merged(
         &mut self,
+        router: &Router,
         message: &Message,
         exact: &[Target],
         wildcard: &[Target],
@@ -248,7 +265,7 @@ impl Dispatch {
         all.sort_by_key(|target| target.key());
         for same in all.chunk_by(|one, other| one.key() == other.key()) {
             match same[0] {
-                Target::Group(group) => self.to_group(group, message, published),
+                Target::Group(group) => self.to_group(router, group, message, published),
                 Target::Session(first) => {
                     let targets = same.iter().filter_map(|target| match target {
                         Target::Session(target) => Some(target),
@@ -257,24 +274,41 @@ impl Dispatch {
                     let merged = targets
                         .filter_map(|target| delivery(target, message))
                         .reduce(merge);
-                    self.queue(&first.subscriber, merged, published);
+                    self.queue(router, &first.subscriber, merged, published);
                 }
             }
         }
     }
 
-    fn to_session(&mut self, target: &SessionTarget, message: &Message, published: &mut Published) {
-        self.queue(&target.subscriber, delivery(target, message), published);
+    fn to_session(
+        &mut self,
+        router: &Router,
+        target: &SessionTarget,
+        message: &Message,
+        published: &mut Published,
+    ) {
+        self.queue(
+            router,
+            &target.subscriber,
+            delivery(target, message),
+            published,
+        );
     }
 
-    fn to_group(&mut self, group: &Arc<Group>, message: &Message, published: &mut Published) {
+    fn to_group(
+        &mut self,
+        router: &Router,
+        group: &Arc<Group>,
+        message: &Message,
+        published: &mut Published,
+    ) {
         let before = published.full;
         for member in group.choose() {
             let Some(mut delivery) = delivery(&member, message) else {
                 continue;
             };
             delivery.shared = Some(group.number());
-            if self.offer(&member.subscriber, delivery, published) {
+            if self.offer(router, &member.subscriber, delivery, published) {
                 published.matched += 1;
                 return;
             }
@@ -286,13 +320,14 @@ impl Dispatch {
 
     fn queue(
         &mut self,
+        router: &Router,
         subscriber: &Arc<Subscriber>,
         delivery: Option<Delivery>,
         published: &mut Published,
     ) {
         published.matched += 1;
         if let Some(delivery) = delivery
-            && !self.offer(subscriber, delivery, published)
+            && !self.offer(router, subscriber, delivery, published)
         {
             published.full += 1;
             self.cells.add(Counter::DroppedQueueFull, 1);
@@ -303,11 +338,12 @@ impl Dispatch {
     #[inline]
     fn offer(
         &mut self,
+        router: &Router,
         subscriber: &Arc<Subscriber>,
         delivery: Delivery,
         published: &mut Published,
     ) -> bool {
-        if self.router.is_short_of_memory() {
+        if router.is_short_of_memory() {
             self.cells.add(Counter::DroppedMemory, 1);
             return false;
         }
@@ -315,17 +351,14 @@ impl Dispatch {
             self.durable.push(subscriber.clone());
         }
         if subscriber.home() != self.thread
-            && let Some(home) = self
-                .router
-                .mailboxes
-                .send(self.thread, subscriber, &delivery)
+            && let Some(home) = router.mailboxes.send(self.thread, subscriber, &delivery)
         {
             if !self.to_ring.contains(&home) {
                 self.to_ring.push(home);
             }
             return true;
         }
-        match subscriber.push(delivery, &self.router.settings.queue) {
+        match subscriber.push(delivery, &router.settings.queue) {
             Pushed::Queued | Pushed::Away => true,
             Pushed::Crowded => {
                 published.crowded.get_or_insert_with(|| subscriber.clone());

@@ -360,8 +360,8 @@ fn parts<R>(
 
 /// The topic as the client knows it. A client below a mount point gets only topics that begin with
 /// it; should one not, it goes out whole.
-fn topic<'d>(delivery: &'d Delivery, channel: &Channel<'_>) -> &'d str {
-    let topic = delivery.message.topic();
+fn topic<'d>(delivery: &'d Delivery, channel: &Channel<'_>) -> &'d [u8] {
+    let topic = delivery.message.topic_bytes();
     topic.get(channel.mount_point..).unwrap_or(topic)
 }
 
@@ -380,7 +380,7 @@ fn write(
         if let Some(alias) = alias {
             parts.topic_alias = Some(alias.alias);
             if alias.known {
-                parts.topic = "";
+                parts.topic = b"";
             }
         }
         let written = parts.encode(version, out);

@@ -87,7 +87,10 @@ impl Session {
     ) -> Result<Request<'p>, Failure> {
         self.last_packet = now.monotonic;
         match packet {
-            Packet::Publish(publish) => self.publish(publish, out),
+            Packet::Publish(publish) => {
+                let incoming = self.receive_publish(now, publish, out)?;
+                Ok(incoming.map_or(Request::Nothing, Request::Publish))
+            }
             Packet::Puback(ack) => {
                 self.finished(now.wall, |outbound, _| outbound.puback(ack.packet_id), out)
             }
@@ -121,6 +124,35 @@ impl Session {
                 Err(Failure::protocol("a packet that only a server may send"))
             }
         }
+    }
+
+    /// A PUBLISH, as [`Session::receive`] takes it; `None` if the session has answered it.
+    ///
+    /// # Errors
+    /// As [`Session::receive`].
+    pub fn receive_publish<'p>(
+        &mut self,
+        now: Now,
+        publish: Publish<'p>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Incoming<'p>>, Failure> {
+        self.last_packet = now.monotonic;
+        self.check_terms(&publish)?;
+        let rules = Rules {
+            version: self.version,
+            receive_maximum: self.terms.receive_maximum,
+            topic_alias_maximum: self.terms.topic_alias_maximum,
+            maximum_topic_levels: self.terms.maximum_topic_levels,
+        };
+        let topic = rules.resolve(&publish, &mut self.incoming_aliases)?;
+        Ok(match rules.open(&publish, &mut self.inbound, out)? {
+            Opened::Duplicate => None,
+            Opened::New(acknowledgement) => Some(Incoming {
+                topic,
+                publish,
+                acknowledgement,
+            }),
+        })
     }
 
     /// The protocol version.
@@ -253,29 +285,6 @@ impl Session {
             outbound: self.outbound,
             received: self.inbound.into_received(),
         }
-    }
-
-    fn publish<'p>(
-        &mut self,
-        publish: Publish<'p>,
-        out: &mut Vec<u8>,
-    ) -> Result<Request<'p>, Failure> {
-        self.check_terms(&publish)?;
-        let rules = Rules {
-            version: self.version,
-            receive_maximum: self.terms.receive_maximum,
-            topic_alias_maximum: self.terms.topic_alias_maximum,
-            maximum_topic_levels: self.terms.maximum_topic_levels,
-        };
-        let topic = rules.resolve(&publish, &mut self.incoming_aliases)?;
-        Ok(match rules.open(&publish, &mut self.inbound, out)? {
-            Opened::Duplicate => Request::Nothing,
-            Opened::New(acknowledgement) => Request::Publish(Incoming {
-                topic,
-                publish,
-                acknowledgement,
-            }),
-        })
     }
 
     fn check_terms(&self, publish: &Publish<'_>) -> Result<(), Failure> {

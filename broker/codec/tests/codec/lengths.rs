@@ -163,7 +163,7 @@ fn a_publish_of_parts_is_the_publish_with_all_properties() {
     received.as_properties().copy_forwarded(&mut forwarded);
     let parts = PublishParts {
         qos: Qos::AtLeastOnce,
-        topic: "t",
+        topic: b"t",
         packet_id: Some(id(9)),
         forwarded: &forwarded,
         message_expiry_interval: Some(59),
@@ -183,7 +183,7 @@ fn a_publish_of_parts_is_the_publish_with_all_properties() {
     ]);
     let publish = Publish {
         qos: Qos::AtLeastOnce,
-        topic: "t",
+        topic: b"t",
         packet_id: Some(id(9)),
         properties: sent.as_properties(),
         payload: b"p",

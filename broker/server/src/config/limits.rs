@@ -39,11 +39,11 @@ section! {
         pub payload_size: Option<ByteSize> = None,
         /// QoS 1 and 2 messages that a client may send before it has their
         /// acknowledgement. Raise it for fast publishers far away.
-        pub receive_maximum: u16 = 100; 1..=65_535,
+        pub receive_maximum: u16 = 1024; 1..=65_535,
         /// QoS 1 and 2 messages sent to a client before it acknowledges; more
         /// wait in its queue. A smaller receive maximum of the client holds.
         /// Raise it for fast subscribers far away; 1 for strict order.
-        pub inflight_messages: u16 = 100; 1..=65_535,
+        pub inflight_messages: u16 = 1024; 1..=65_535,
         /// Messages waiting for one client, connected or not; further ones are
         /// dropped for it and counted. Raise it for clients that sleep long.
         pub queued_messages: Option<u32> = Some(10_000); 1..=4_294_967_295,
