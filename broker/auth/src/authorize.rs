@@ -97,6 +97,11 @@ impl Principal {
         &self.client_id
     }
 
+    /// The same, to be kept elsewhere without a copy.
+    pub fn shared_client_id(&self) -> &Arc<str> {
+        &self.client_id
+    }
+
     /// The user name; `None` for an anonymous client.
     pub fn username(&self) -> Option<&str> {
         self.username.as_deref()

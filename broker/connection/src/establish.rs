@@ -38,7 +38,10 @@ pub async fn serve(
     let Some(mut connection) = established else {
         return;
     };
-    let end = poll_fn(|context| connection.turn(context)).await;
+    let end = match connection.catch_up() {
+        Ok(()) => poll_fn(|context| connection.turn(context)).await,
+        Err(end) => end,
+    };
     Box::pin(finish(connection, end)).await;
 }
 
@@ -58,13 +61,24 @@ struct Refusal {
     /// What it asked for, if that was understood: then it is told.
     version: Option<Version>,
     failure: Failure,
+    /// Bytes of the longest CONNACK that it takes, as far as it said so.
+    maximum_packet_size: u32,
 }
 
 impl Refusal {
+    fn told(negotiated: &Negotiated, failure: Failure) -> Self {
+        Refusal {
+            version: Some(negotiated.version),
+            failure,
+            maximum_packet_size: negotiated.maximum_packet_size(),
+        }
+    }
+
     fn silent(reason: ReasonCode, what: impl Into<std::borrow::Cow<'static, str>>) -> Self {
         Refusal {
             version: None,
             failure: Failure::new(reason, what),
+            maximum_packet_size: u32::MAX,
         }
     }
 }
@@ -74,7 +88,7 @@ async fn establish(
     listener: Arc<ListenerContext>,
     accepted: Accepted,
     admission: Admission,
-) -> Option<Connection> {
+) -> Option<Box<Connection>> {
     worker.cells.add(Counter::SocketsAccepted, 1);
     let limits = listener.limits.load_full();
     let deadline = Instant::now() + limits.connect_timeout;
@@ -141,20 +155,19 @@ impl Arrival {
                     ));
                 };
                 let negotiated = Handshake::new(terms.clone()).connect(&packet);
+                let maximum_packet_size = connect.properties.maximum_packet_size();
                 let negotiated = negotiated.map_err(|failure| Refusal {
                     version: Some(connect.version),
                     failure,
+                    maximum_packet_size: maximum_packet_size.map_or(u32::MAX, |n| n.get()),
                 })?;
                 Ok((negotiated, connect_request(connect, peer)))
             })
             .await?;
         request.peer.listener = self.listener.name.clone();
         if negotiated.client_id.is_empty() {
-            let client_id =
-                random_client_id(&limits.client_id_prefix).map_err(|failure| Refusal {
-                    version: Some(negotiated.version),
-                    failure,
-                })?;
+            let client_id = random_client_id(&limits.client_id_prefix)
+                .map_err(|failure| Refusal::told(&negotiated, failure))?;
             negotiated.assign_client_id(&client_id);
             request.client_id = client_id;
         }
@@ -176,10 +189,7 @@ impl Arrival {
                 }
                 Verdict::Denied(denial) => {
                     self.worker.cells.add(Counter::AuthenticationsDenied, 1);
-                    return Err(Refusal {
-                        version: Some(negotiated.version),
-                        failure: denied(&denial),
-                    });
+                    return Err(Refusal::told(&negotiated, denied(&denial)));
                 }
                 Verdict::Continue(exchange) => {
                     let data = self.challenge(&negotiated, &exchange.data).await?;
@@ -199,10 +209,7 @@ impl Arrival {
             negotiated
                 .response(&packet)
                 .map(Bytes::copy_from_slice)
-                .map_err(|failure| Refusal {
-                    version: None,
-                    failure,
-                })
+                .map_err(|failure| Refusal::silent(failure.reason, failure.what))
         })
         .await
     }
@@ -227,6 +234,7 @@ impl Arrival {
                     return Err(Refusal {
                         version: error.connect_version,
                         failure: error.into(),
+                        maximum_packet_size: u32::MAX,
                     });
                 }
             }
@@ -250,10 +258,7 @@ impl Arrival {
             Ok(count) => {
                 self.worker.cells.add(Counter::BytesReceived, count as u64);
                 let kept = self.worker.check_memory(self.received.len());
-                kept.map_err(|failure| Refusal {
-                    version: None,
-                    failure,
-                })
+                kept.map_err(|failure| Refusal::silent(failure.reason, failure.what))
             }
             Err(error) => Err(Refusal::silent(
                 ReasonCode::UnspecifiedError,
@@ -273,7 +278,7 @@ impl Arrival {
     }
 
     /// Gets the client its session, and lets it in.
-    async fn attach(self, arrived: Arrived, limits: &ConnectionLimits) -> Option<Connection> {
+    async fn attach(self, arrived: Arrived, limits: &ConnectionLimits) -> Option<Box<Connection>> {
         let Arrived {
             negotiated,
             principal,
@@ -282,7 +287,7 @@ impl Arrival {
         let worker = self.worker.clone();
         let number = worker.router.next_number();
         let request = AttachRequest {
-            client_id: &negotiated.client_id,
+            client_id: principal.shared_client_id(),
             clean_start: negotiated.clean_start,
             persistent: negotiated.session_expiry > 0,
             connection: number,
@@ -294,9 +299,8 @@ impl Arrival {
                 if error == AttachError::TooManySessions {
                     worker.cells.add(Counter::SessionsOverLimit, 1);
                 }
-                let version = Some(negotiated.version);
-                let failure = not_attached(&error);
-                self.turn_away(Refusal { version, failure }).await;
+                let refusal = Refusal::told(&negotiated, not_attached(&error));
+                self.turn_away(refusal).await;
                 return None;
             }
         };
@@ -320,7 +324,7 @@ impl Arrival {
         attached: Attached,
         number: u64,
         limits: &ConnectionLimits,
-    ) -> Connection {
+    ) -> Box<Connection> {
         let worker = self.worker;
         let now = worker.now();
         let mut rare = Rare {
@@ -359,7 +363,7 @@ impl Arrival {
         worker.cells.add(Counter::ConnectionsOpened, 1);
         worker.count_connection(1);
         let access = self.listener.access.load_full();
-        Connection {
+        Box::new(Connection {
             epoch: access.epoch(),
             access,
             listener: self.listener,
@@ -373,18 +377,21 @@ impl Arrival {
             unsent: Unsent::new(out),
             alarm: Default::default(),
             will,
-            scans: Vec::new(),
             crowd: None,
             rare: is_rare.then(|| Box::new(rare)),
             address: self.peer.address,
             protocol: self.peer.protocol,
             _admission: self.admission,
             worker,
-        }
+        })
     }
 
     async fn turn_away(self, refusal: Refusal) {
-        let Refusal { version, failure } = refusal;
+        let Refusal {
+            version,
+            failure,
+            maximum_packet_size,
+        } = refusal;
         let cells = &self.worker.cells;
         cells.add(Counter::ConnectsRefused, 1);
         if let Some(limit) = limit_counter(failure.reason) {
@@ -392,7 +399,7 @@ impl Arrival {
         }
         let mut out = Vec::new();
         if let Some(version) = version {
-            Handshake::refuse(version, &failure, &mut out);
+            Handshake::refuse_within(maximum_packet_size, version, &failure, &mut out);
         }
         tracing::info!(
             listener = %self.listener.name,
@@ -436,13 +443,9 @@ fn connect_request(connect: &Connect<'_>, peer: &Peer) -> ConnectRequest {
 /// Makes the user name the client id, so that no user takes another's.
 fn name_after_user(negotiated: &mut Negotiated, username: Option<&str>) -> Result<(), Refusal> {
     let Some(username) = username.filter(|name| !name.is_empty()) else {
-        return Err(Refusal {
-            version: Some(negotiated.version),
-            failure: Failure::new(
-                ReasonCode::NotAuthorized,
-                "client ids are user names here, and the client has none",
-            ),
-        });
+        let what = "client ids are user names here, and the client has none";
+        let failure = Failure::new(ReasonCode::NotAuthorized, what);
+        return Err(Refusal::told(negotiated, failure));
     };
     negotiated.client_id = username.into();
     Ok(())

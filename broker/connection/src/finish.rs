@@ -21,7 +21,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const DRAIN: usize = 64 * 1024;
 
 /// Tells the client, hands the session on, publishes the will, closes the socket.
-pub(crate) async fn finish(mut connection: Connection, end: End) {
+pub(crate) async fn finish(mut connection: Box<Connection>, end: End) {
     let worker = connection.worker.clone();
     worker.timers.disarm(&mut connection.alarm);
     connection.say_goodbye(&end);
@@ -45,7 +45,7 @@ pub(crate) async fn finish(mut connection: Connection, end: End) {
         number,
         _admission,
         ..
-    } = connection;
+    } = *connection;
     let departure = Departure {
         session_expiry: session.session_expiry(),
         state: session.into_state(),

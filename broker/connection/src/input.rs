@@ -49,6 +49,16 @@ impl Connection {
         Ok(())
     }
 
+    /// Handles what came in one piece with the CONNECT; nothing will announce it again.
+    pub fn catch_up(&mut self) -> Result<(), End> {
+        let bytes = std::mem::take(&mut self.partial);
+        let mut out = Vec::new();
+        let outcome = self.received(self.worker.now(), &bytes, &mut out);
+        self.unsent.push(&out);
+        self.worker.dispatch.borrow_mut().flush();
+        outcome
+    }
+
     fn reading_waits(&mut self, now: Now) -> bool {
         self.unsent.pauses_reading()
             || self.crowd.as_ref().is_some_and(|crowd| crowd.is_full())

@@ -9,11 +9,15 @@ use tokio::io::AsyncWrite;
 
 use crate::connection::{Connection, End};
 
-/// Bytes that the socket has not taken, and since when it takes nothing.
+/// Bytes that the socket has not taken. A word while there are none.
 #[derive(Debug, Default)]
-pub(crate) struct Unsent {
+pub(crate) struct Unsent(Option<Box<Backlog>>);
+
+#[derive(Debug, Default)]
+struct Backlog {
     bytes: Vec<u8>,
     written: usize,
+    /// When the client has left its socket full for too long.
     deadline: Option<Monotonic>,
 }
 
@@ -25,44 +29,55 @@ const SCRATCH_MAX: usize = 1024 * 1024;
 impl Unsent {
     /// What is to be sent first of all.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Unsent {
+        let backlog = Backlog {
             bytes,
-            ..Self::default()
-        }
+            ..Backlog::default()
+        };
+        Unsent(Some(Box::new(backlog)))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.0.is_none()
     }
 
     /// Whether reading should wait until some is sent.
     pub fn pauses_reading(&self) -> bool {
-        self.bytes.len() - self.written > PAUSE_READING
+        self.as_slice().len() > PAUSE_READING
     }
 
     /// When the client has left its socket full for too long.
     pub fn deadline(&self) -> Option<Monotonic> {
-        self.deadline
+        self.0.as_ref()?.deadline
     }
 
     pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[self.written..]
+        match &self.0 {
+            Some(backlog) => &backlog.bytes[backlog.written..],
+            None => &[],
+        }
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        if !bytes.is_empty() {
+            let backlog = self.0.get_or_insert_default();
+            backlog.bytes.extend_from_slice(bytes);
+        }
     }
 
     pub fn advance(&mut self, written: usize) {
-        self.written += written;
-        if self.written == self.bytes.len() {
-            *self = Unsent::default();
+        if let Some(backlog) = &mut self.0 {
+            backlog.written += written;
+            if backlog.written == backlog.bytes.len() {
+                self.0 = None;
+            }
         }
     }
 
     fn stalled(&mut self, now: Monotonic, patience: Duration, progress: bool) {
-        if progress || self.deadline.is_none() {
-            self.deadline = Some(now + patience);
+        if let Some(backlog) = &mut self.0
+            && (progress || backlog.deadline.is_none())
+        {
+            backlog.deadline = Some(now + patience);
         }
     }
 }

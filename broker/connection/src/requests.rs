@@ -33,7 +33,12 @@ impl Connection {
         Ok(())
     }
 
-    pub(crate) fn publish(&mut self, now: Now, incoming: Incoming<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+    pub(crate) fn publish(
+        &mut self,
+        now: Now,
+        incoming: Incoming<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
         let Incoming {
             topic,
             publish,

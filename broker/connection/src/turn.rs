@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use dunlin_auth::{Action, Decision};
@@ -162,16 +163,16 @@ impl Connection {
 
     /// Queues the next retained messages for new subscriptions; whether there may be any.
     fn scan(&mut self, now: Now) -> bool {
-        if self.scans.is_empty() {
+        let scans = self.rare.as_mut().map(|rare| &mut rare.scans);
+        let Some(scan) = scans.and_then(VecDeque::pop_front) else {
             return false;
-        }
-        let scan = self.scans.remove(0);
+        };
         let rest = self
             .worker
             .router
             .deliver_retained(scan, &self.subscriber, now.wall);
         if let Some(rest) = rest {
-            self.scans.insert(0, rest);
+            self.rare().scans.push_front(rest);
         }
         true
     }

@@ -17,8 +17,8 @@ const HAND_OVER: Duration = Duration::from_secs(1);
 /// A connection that wants its client's session: authenticated, before its CONNACK.
 #[derive(Clone, Copy, Debug)]
 pub struct AttachRequest<'a> {
-    /// Not empty.
-    pub client_id: &'a str,
+    /// Not empty; kept as it is, not copied.
+    pub client_id: &'a Arc<str>,
     /// End an earlier session.
     pub clean_start: bool,
     /// Whether the session shall outlive the connection.
@@ -67,7 +67,7 @@ impl fmt::Display for AttachError {
 /// What the directory says to a CONNECT.
 enum Found {
     New(Arc<Subscriber>),
-    Absent(Arc<Subscriber>, Absence),
+    Absent(Arc<Subscriber>, Box<Absence>),
     Owned(Arc<Subscriber>, u64),
 }
 
@@ -131,7 +131,11 @@ impl Router {
             return Err(AttachError::TooManySessions);
         }
         let number = self.next_number();
-        let subscriber = Arc::new(Subscriber::new(number, request.client_id, request.worker));
+        let subscriber = Arc::new(Subscriber::new(
+            number,
+            request.client_id.clone(),
+            request.worker,
+        ));
         shard.insert(Entry {
             subscriber: subscriber.clone(),
             owner: Owner::Connection(request.connection),

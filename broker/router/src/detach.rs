@@ -85,7 +85,7 @@ impl Router {
             {
                 let mut absence = absence(session_expiry, will, now);
                 self.directory.schedule(subscriber, &mut absence);
-                entry.owner = Owner::Nobody(absence);
+                entry.owner = Owner::Nobody(Box::new(absence));
                 return;
             }
         }

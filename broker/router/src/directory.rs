@@ -41,8 +41,8 @@ pub(crate) struct Entry {
 pub(crate) enum Owner {
     /// The connection with this number, or one that waits for its predecessor to hand over.
     Connection(u64),
-    /// It waits for its client.
-    Nobody(Absence),
+    /// It waits for its client. Boxed: most sessions are connected.
+    Nobody(Box<Absence>),
 }
 
 /// What is due while a client is away.

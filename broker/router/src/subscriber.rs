@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Waker;
 
@@ -19,7 +20,7 @@ pub struct Subscriber {
     /// Unique in this process; also what No Local compares.
     pub number: u64,
     /// Unique among live sessions.
-    pub client_id: Box<str>,
+    pub client_id: Arc<str>,
     /// The worker whose connection last had this session: deliveries travel by its mailboxes, so
     /// that one path keeps their order.
     home: AtomicU32,
@@ -38,14 +39,20 @@ pub struct Subscriber {
 struct Inbox {
     queue: VecDeque<Delivery>,
     bytes: usize,
-    control: VecDeque<Control>,
+    rare: Option<Box<Rare>>,
     /// Present while a connection sleeps on this inbox.
     waker: Option<Waker>,
     /// Whether a delivery wakes it, or only a word from outside.
     wants_deliveries: bool,
+    attached: bool,
+}
+
+/// What few inboxes have: boxed, so that an idle one is small.
+#[derive(Default)]
+struct Rare {
+    control: VecDeque<Control>,
     /// Woken when the queue has drained below half its limit.
     waiting_for_room: Vec<Waker>,
-    attached: bool,
 }
 
 /// Stands for whichever connection has the session.
@@ -99,10 +106,10 @@ pub enum Pushed {
 }
 
 impl Subscriber {
-    pub(crate) fn new(number: u64, client_id: &str, home: u32) -> Self {
+    pub(crate) fn new(number: u64, client_id: Arc<str>, home: u32) -> Self {
         Subscriber {
             number,
-            client_id: client_id.into(),
+            client_id,
             home: AtomicU32::new(home),
             persistent: AtomicBool::new(false),
             inflight: AtomicU32::new(0),
@@ -176,7 +183,7 @@ impl Subscriber {
     /// Sends word to the connection.
     pub fn control(&self, control: Control) {
         let mut inbox = self.inbox.lock();
-        inbox.control.push_back(control);
+        inbox.rare().control.push_back(control);
         if let Some(waker) = inbox.waker.take() {
             drop(inbox);
             waker.wake();
@@ -189,7 +196,7 @@ impl Subscriber {
         if !inbox.attached {
             return false;
         }
-        inbox.control.push_back(Control::Close {
+        inbox.rare().control.push_back(Control::Close {
             connection: EVERY_CONNECTION,
             reason,
             what: what.into(),
@@ -203,12 +210,12 @@ impl Subscriber {
 
     /// Leaves a word for whoever has the session next.
     pub fn put_back_control(&self, control: Control) {
-        self.inbox.lock().control.push_front(control);
+        self.inbox.lock().rare().control.push_front(control);
     }
 
     /// The oldest word to the connection.
     pub fn next_control(&self) -> Option<Control> {
-        self.inbox.lock().control.pop_front()
+        self.inbox.lock().next_control()
     }
 
     /// Moves up to `most` deliveries, of `bytes` together, to `batch`; whether any were there.
@@ -238,7 +245,7 @@ impl Subscriber {
             inbox.queue = VecDeque::new();
         }
         let is_empty = inbox.queue.is_empty();
-        if inbox.control.is_empty() && (is_empty || taken == 0) {
+        if !inbox.has_control() && (is_empty || taken == 0) {
             inbox.wants_deliveries = most > 0;
             match &mut inbox.waker {
                 Some(kept) => kept.clone_from(waker),
@@ -246,11 +253,11 @@ impl Subscriber {
             }
         }
         let waiting = match is_empty || inbox.queue.len() < taken {
-            true => std::mem::take(&mut inbox.waiting_for_room),
+            true => inbox.take_waiting(),
             false => Vec::new(),
         };
         let taken = Taken {
-            control: !inbox.control.is_empty(),
+            control: inbox.has_control(),
             more: !is_empty,
         };
         drop(inbox);
@@ -271,13 +278,11 @@ impl Subscriber {
     pub fn wait_for_room(&self, limits: &QueueLimits, waker: &Waker) -> bool {
         let mut inbox = self.inbox.lock();
         let wait = inbox.attached && inbox.is_crowded(limits);
-        if wait
-            && !inbox
-                .waiting_for_room
-                .iter()
-                .any(|other| other.will_wake(waker))
-        {
-            inbox.waiting_for_room.push(waker.clone());
+        if wait {
+            let waiting = &mut inbox.rare().waiting_for_room;
+            if !waiting.iter().any(|other| other.will_wake(waker)) {
+                waiting.push(waker.clone());
+            }
         }
         wait
     }
@@ -302,7 +307,7 @@ impl Subscriber {
         inbox.attached = attached;
         if !attached {
             inbox.waker = None;
-            let waiting = std::mem::take(&mut inbox.waiting_for_room);
+            let waiting = inbox.take_waiting();
             drop(inbox);
             waiting.into_iter().for_each(Waker::wake);
         }
@@ -318,7 +323,7 @@ impl Subscriber {
     /// The oldest waiting take-over; other words were for a connection that is gone.
     pub(crate) fn next_taker(&self) -> Option<oneshot::Sender<HandedOver>> {
         let mut inbox = self.inbox.lock();
-        while let Some(control) = inbox.control.pop_front() {
+        while let Some(control) = inbox.next_control() {
             if let Control::TakeOver(taker) = control {
                 return Some(taker);
             }
@@ -346,6 +351,25 @@ impl fmt::Debug for Subscriber {
 }
 
 impl Inbox {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn has_control(&self) -> bool {
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| !rare.control.is_empty())
+    }
+
+    fn next_control(&mut self) -> Option<Control> {
+        self.rare.as_mut()?.control.pop_front()
+    }
+
+    fn take_waiting(&mut self) -> Vec<Waker> {
+        let rare = self.rare.as_mut();
+        rare.map_or_else(Vec::new, |rare| std::mem::take(&mut rare.waiting_for_room))
+    }
+
     fn is_crowded(&self, limits: &QueueLimits) -> bool {
         self.queue.len() * 2 > limits.messages || self.bytes * 2 > limits.bytes
     }
