@@ -248,6 +248,11 @@ impl Negotiated {
         &self.terms
     }
 
+    /// Bytes of the longest packet that the client takes.
+    pub fn maximum_packet_size(&self) -> u32 {
+        self.maximum_packet_size
+    }
+
     /// The CONNACK that turns this client away.
     pub fn refuse(&self, failure: &Failure, out: &mut Vec<u8>) {
         Handshake::refuse_within(self.maximum_packet_size, self.version, failure, out);
@@ -486,8 +491,18 @@ fn will(connect: &Connect<'_>, terms: &Terms) -> Result<Option<Will>, Failure> {
     }))
 }
 
+/// The properties of the message itself: the delay is none of the subscribers' business, and the
+/// expiry begins when the will is published.
 fn forwarded(properties: Properties<'_>) -> Box<[u8]> {
-    let mut forwarded = Vec::new();
-    properties.copy_forwarded(&mut forwarded);
-    forwarded.into()
+    let mut forwarded = PropertiesBuf::new();
+    for property in properties.iter() {
+        let is_ours = matches!(
+            property,
+            Property::WillDelayInterval(_) | Property::MessageExpiryInterval(_)
+        );
+        if !is_ours {
+            add(&mut forwarded, property);
+        }
+    }
+    forwarded.as_properties().as_bytes().into()
 }
