@@ -12,17 +12,19 @@
 //! connection, hand its [`SessionState`] to [`Options::connect`].
 
 mod connecting;
+mod event;
 mod options;
+mod requests;
 
 pub use connecting::{Connected, Connecting, Greeting};
+pub use event::{Event, NotSent};
 pub use options::{Options, Will};
+pub use requests::MAXIMUM_REQUESTS;
 
 use std::time::Duration;
 
 use dunlin_codec::{
-    Auth, Disconnect, EncodeError, Packet, PacketId, PropertiesBuf, Property, Qos, ReasonCode,
-    Sender, Suback, Subscribe, SubscribeFiltersBuf, Unsubscribe, UnsubscribeFiltersBuf, Version,
-    encode, encoded_len,
+    Auth, Disconnect, Packet, PacketId, PropertiesBuf, Property, Qos, ReasonCode, Sender, Version,
 };
 use dunlin_time::{Monotonic, Now, Wall};
 
@@ -34,9 +36,6 @@ use crate::{
     Acknowledgement, Delivery, Failure, Identifiers, Inbound, Incoming, Message, Outbound, Sent,
     SessionState, Ticket,
 };
-
-/// SUBSCRIBE and UNSUBSCRIBE packets that may be open at once.
-pub const MAXIMUM_REQUESTS: usize = 1024;
 
 /// The client's end of a connection, from CONNACK to its close.
 ///
@@ -61,7 +60,7 @@ pub struct Client {
     last_sent: Monotonic,
     /// When PINGREQ went out, while nothing has come since.
     pinged: Option<Monotonic>,
-    requests: Vec<OpenRequest>,
+    requests: Vec<requests::OpenRequest>,
     authentication: Option<Authentication>,
 }
 
@@ -70,57 +69,6 @@ struct Authentication {
     method: Box<str>,
     /// An AUTH of ours is not answered.
     open: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct OpenRequest {
-    packet_id: PacketId,
-    subscribes: bool,
-    filters: usize,
-}
-
-/// What a packet from the server means to the application.
-#[derive(Debug)]
-pub enum Event<'p> {
-    /// Nothing: the session has answered, or made room for more.
-    Nothing,
-    /// A message. With an `acknowledgement`, answer with [`Client::acknowledge`] or
-    /// [`Client::postpone`].
-    Message(Incoming<'p>),
-    /// The flow of a PUBLISH of ours above QoS 0 is over: taken, or refused with an error.
-    Published {
-        /// As [`Client::publish`] gave it.
-        packet_id: PacketId,
-        /// Success, or why the server refused it; always success in version 3.
-        reason: ReasonCode,
-    },
-    /// The answer to [`Client::subscribe`].
-    Subscribed(Suback<'p>),
-    /// The answer to [`Client::unsubscribe`].
-    Unsubscribed(Suback<'p>),
-    /// The next step of [`Client::reauthenticate`]; answer with [`Client::respond`].
-    Challenge(&'p [u8]),
-    /// Re-authentication succeeded.
-    Reauthenticated(&'p [u8]),
-    /// The server ends the connection: close it. Only in version 5.
-    Disconnected(Disconnect<'p>),
-}
-
-/// Why nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotSent {
-    /// The window or the bound on requests is full: try again after an acknowledgement.
-    Full,
-    /// The message's expiry passed.
-    Expired,
-    /// The packet exceeds the server's Maximum Packet Size [MQTT-3.2.2-15].
-    TooLarge,
-    /// The QoS exceeds the server's Maximum QoS [MQTT-3.2.2-11].
-    QosNotSupported,
-    /// The server keeps no messages [MQTT-3.2.2-14].
-    RetainNotSupported,
-    /// The packet has no encoding.
-    Unencodable(EncodeError),
 }
 
 impl Client {
@@ -192,48 +140,6 @@ impl Client {
     /// Messages published above QoS 0 whose flow is not over.
     pub fn unacknowledged(&self) -> usize {
         self.outbound.unfinished()
-    }
-
-    /// Asks for subscriptions; answered by [`Event::Subscribed`] with this packet id.
-    ///
-    /// # Errors
-    /// Nothing was sent.
-    pub fn subscribe(
-        &mut self,
-        now: Now,
-        filters: &SubscribeFiltersBuf,
-        properties: &PropertiesBuf,
-        out: &mut Vec<u8>,
-    ) -> Result<PacketId, NotSent> {
-        let filters = filters.as_filters();
-        self.request(now, true, filters.iter().count(), out, |packet_id| {
-            Packet::Subscribe(Subscribe {
-                packet_id,
-                properties: properties.as_properties(),
-                filters,
-            })
-        })
-    }
-
-    /// Ends subscriptions; answered by [`Event::Unsubscribed`] with this packet id.
-    ///
-    /// # Errors
-    /// Nothing was sent.
-    pub fn unsubscribe(
-        &mut self,
-        now: Now,
-        filters: &UnsubscribeFiltersBuf,
-        properties: &PropertiesBuf,
-        out: &mut Vec<u8>,
-    ) -> Result<PacketId, NotSent> {
-        let filters = filters.as_filters();
-        self.request(now, false, filters.iter().count(), out, |packet_id| {
-            Packet::Unsubscribe(Unsubscribe {
-                packet_id,
-                properties: properties.as_properties(),
-                filters,
-            })
-        })
     }
 
     /// Answers a message, after those of its QoS that came before.
@@ -407,59 +313,6 @@ impl Client {
             mount_point: 0,
         };
         (&mut self.outbound, channel)
-    }
-
-    fn request<'a>(
-        &mut self,
-        now: Now,
-        subscribes: bool,
-        filters: usize,
-        out: &mut Vec<u8>,
-        packet: impl FnOnce(PacketId) -> Packet<'a>,
-    ) -> Result<PacketId, NotSent> {
-        if self.requests.len() >= MAXIMUM_REQUESTS {
-            return Err(NotSent::Full);
-        }
-        let packet_id = self.free_packet_id();
-        let packet = packet(packet_id);
-        if encoded_len(&packet, self.version) > self.maximum_packet_size as usize {
-            return Err(NotSent::TooLarge);
-        }
-        encode(&packet, self.version, out).map_err(NotSent::Unencodable)?;
-        self.outbound.reserve();
-        self.requests.push(OpenRequest {
-            packet_id,
-            subscribes,
-            filters,
-        });
-        self.last_sent = now.monotonic;
-        Ok(packet_id)
-    }
-
-    /// The next packet id, in use neither by a PUBLISH nor by a request [MQTT-2.2.1-3].
-    fn free_packet_id(&mut self) -> PacketId {
-        loop {
-            let next = self.outbound.next_packet_id();
-            if !self.requests.iter().any(|open| open.packet_id == next) {
-                return next;
-            }
-            self.outbound.reserve();
-        }
-    }
-
-    fn answered(&mut self, ack: &Suback<'_>, subscribes: bool) -> Result<(), Failure> {
-        let is_answered = |open: &OpenRequest| {
-            open.packet_id == ack.packet_id
-                && open.subscribes == subscribes
-                && (ack.reasons.is_empty() || ack.reasons.len() == open.filters)
-        };
-        let Some(at) = self.requests.iter().position(is_answered) else {
-            return Err(Failure::protocol(
-                "SUBACK or UNSUBACK that fits no request [MQTT-3.8.4-2] [MQTT-3.8.4-6]",
-            ));
-        };
-        self.requests.swap_remove(at);
-        Ok(())
     }
 
     fn send_auth(&mut self, reason: ReasonCode, data: &[u8], out: &mut Vec<u8>) -> bool {
