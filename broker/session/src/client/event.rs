@@ -7,21 +7,21 @@ use crate::Incoming;
 pub enum Event<'p> {
     /// Nothing: the session has answered, or made room for more.
     Nothing,
-    /// A message. With an `acknowledgement`, answer with [`Client::acknowledge`] or
-    /// [`Client::postpone`].
+    /// A message. With an `acknowledgement`, answer with [`Client::acknowledge`](super::Client::acknowledge) or
+    /// [`Client::postpone`](super::Client::postpone).
     Message(Incoming<'p>),
     /// The flow of a PUBLISH of ours above QoS 0 is over: taken, or refused with an error.
     Published {
-        /// As [`Client::publish`] gave it.
+        /// As [`Client::publish`](super::Client::publish) gave it.
         packet_id: PacketId,
         /// Success, or why the server refused it; always success in version 3.
         reason: ReasonCode,
     },
-    /// The answer to [`Client::subscribe`].
+    /// The answer to [`Client::subscribe`](super::Client::subscribe).
     Subscribed(Suback<'p>),
-    /// The answer to [`Client::unsubscribe`].
+    /// The answer to [`Client::unsubscribe`](super::Client::unsubscribe).
     Unsubscribed(Suback<'p>),
-    /// The next step of [`Client::reauthenticate`]; answer with [`Client::respond`].
+    /// The next step of [`Client::reauthenticate`](super::Client::reauthenticate); answer with [`Client::respond`](super::Client::respond).
     Challenge(&'p [u8]),
     /// Re-authentication succeeded.
     Reauthenticated(&'p [u8]),

@@ -21,7 +21,7 @@ pub(super) struct OpenRequest {
 }
 
 impl Client {
-    /// Asks for subscriptions; answered by [`Event::Subscribed`] with this packet id.
+    /// Asks for subscriptions; answered by [`Event::Subscribed`](super::Event::Subscribed) with this packet id.
     ///
     /// # Errors
     /// Nothing was sent.
@@ -42,7 +42,7 @@ impl Client {
         })
     }
 
-    /// Ends subscriptions; answered by [`Event::Unsubscribed`] with this packet id.
+    /// Ends subscriptions; answered by [`Event::Unsubscribed`](super::Event::Unsubscribed) with this packet id.
     ///
     /// # Errors
     /// Nothing was sent.
