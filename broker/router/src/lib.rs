@@ -190,6 +190,13 @@ impl Router {
         (retained.len(), retained.bytes())
     }
 
+    /// Messages in the queues of all sessions, and their bytes; visits every session.
+    pub fn queued(&self) -> (usize, usize) {
+        let sessions = self.directory.list(usize::MAX);
+        let queues = sessions.iter().map(|subscriber| subscriber.queue());
+        queues.fold((0, 0), |sum, queue| (sum.0 + queue.0, sum.1 + queue.1))
+    }
+
     /// Told by whoever watches the process' memory: while short, messages are not queued.
     pub fn set_short_of_memory(&self, short: bool) {
         self.short_of_memory.store(short, Ordering::Relaxed);

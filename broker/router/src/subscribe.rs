@@ -120,6 +120,11 @@ impl Router {
         true
     }
 
+    /// How many filters the session has.
+    pub fn subscription_count(&self, subscriber: &Subscriber) -> usize {
+        subscriber.subscriptions.lock().len()
+    }
+
     /// The session's filters, as subscribed.
     pub fn subscriptions_of(&self, subscriber: &Subscriber) -> Vec<Box<str>> {
         subscriber.subscriptions.lock().clone()

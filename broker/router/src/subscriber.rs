@@ -292,6 +292,12 @@ impl Subscriber {
         self.inbox.lock().queue.len()
     }
 
+    /// Messages queued, and their bytes.
+    pub fn queue(&self) -> (usize, usize) {
+        let inbox = self.inbox.lock();
+        (inbox.queue.len(), inbox.bytes)
+    }
+
     /// Bytes queued.
     pub fn queued_bytes(&self) -> usize {
         self.inbox.lock().bytes

@@ -41,6 +41,7 @@ pub async fn retained(router: Arc<Router>) {
 pub async fn memory(router: Arc<Router>, config: &Config) {
     let total = total_memory().unwrap_or(u64::MAX);
     let Some(budget) = config.limits.memory.bytes(total) else {
+        router.set_short_of_memory(false);
         return std::future::pending().await;
     };
     let mut tick = every(MEMORY_TICK);

@@ -4,6 +4,8 @@
 //! it: [`wiring`] turns settings into what the other crates take, and is the only place that
 //! knows all of them.
 
+mod acceptor;
+mod admin;
 pub mod cli;
 pub mod config;
 mod housekeeping;
@@ -11,6 +13,7 @@ mod listeners;
 mod logging;
 pub mod mosquitto;
 mod passwd;
+mod pid_file;
 mod reload;
 pub mod serve;
 mod system_topics;

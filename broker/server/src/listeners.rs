@@ -1,52 +1,16 @@
 //! What listens, and what a reload changes of it.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use dunlin_auth::HashingPool;
-use dunlin_connection::{AdmissionLimits, Admissions, ListenerContext};
-use dunlin_metrics::{Cells, Counter};
-use dunlin_net::{Accepted, Listener as Socket, ListenerSettings, Transport};
+use dunlin_connection::ListenerContext;
+use dunlin_net::{Listener as Socket, ListenerSettings, Transport};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Listener, ListenerChange};
+use crate::acceptor::{AcceptLimits, Acceptor, Shared};
+use crate::config::{Config, Listener, ListenerChange, Protocol};
 use crate::wiring;
-use crate::workers::{Arrival, Workers};
-
-/// What acceptors share.
-pub struct Shared {
-    /// Where sockets go.
-    pub workers: Workers,
-    /// How many there are.
-    pub admissions: Arc<Admissions>,
-    /// How many there may be.
-    pub limits: ArcSwap<AcceptLimits>,
-    /// Slow password hashes.
-    pub pool: Arc<HashingPool>,
-    /// Counts of the thread that accepts.
-    pub cells: Arc<Cells>,
-}
-
-/// Bounds on sockets before they are connections.
-#[derive(Clone, Copy, Debug)]
-pub struct AcceptLimits {
-    /// Connections that there may be.
-    pub admission: AdmissionLimits,
-    /// Sockets accepted in a second by one listener; the others wait in the kernel.
-    pub per_second: Option<u32>,
-}
-
-impl AcceptLimits {
-    /// Those of a configuration.
-    pub fn of(config: &Config) -> Self {
-        AcceptLimits {
-            admission: wiring::admission(config),
-            per_second: config.limits.handshakes_per_second,
-        }
-    }
-}
 
 /// All that listens.
 pub struct Listeners {
@@ -60,15 +24,35 @@ pub struct Listeners {
 struct Running {
     listener: Listener,
     doors: Vec<Door>,
+    /// Connections that came by any of the doors.
+    connections: Arc<AtomicU32>,
+    /// How many there may be.
+    limit: Arc<ArcSwap<Option<u32>>>,
+}
+
+/// A listener that is open, for people.
+#[derive(Clone, Debug)]
+pub struct OpenListener {
+    /// Its name, or else its address.
+    pub name: String,
+    /// Where it listens, with the port that the system chose if it was asked to.
+    pub address: String,
+    /// `mqtt` or `websockets`.
+    pub protocol: &'static str,
+    /// Whether TLS is below.
+    pub tls: bool,
+    /// A path for WebSocket clients.
+    pub path: Option<String>,
+    /// Connections open now, on all addresses of the listener.
+    pub connections: u32,
 }
 
 struct Door {
     address: String,
     context: Arc<ArcSwap<ListenerContext>>,
     /// Contexts of earlier configurations that live connections may have.
-    earlier: Vec<std::sync::Weak<ListenerContext>>,
+    earlier: Vec<Weak<ListenerContext>>,
     task: JoinHandle<()>,
-    limit: Arc<ArcSwap<Option<u32>>>,
 }
 
 /// A change that has been checked and only needs to be made.
@@ -100,10 +84,9 @@ impl Listeners {
         Ok(())
     }
 
-    /// Where the doors are, as `tcp 127.0.0.1:1883`.
-    pub fn addresses(&self) -> Vec<String> {
-        let doors = self.running.iter().flat_map(|running| &running.doors);
-        doors.map(|door| door.address.clone()).collect()
+    /// What is open, in the order of the configuration.
+    pub fn open_now(&self) -> Vec<OpenListener> {
+        self.running.iter().flat_map(Running::describe).collect()
     }
 
     /// Goes from one configuration to another. Files are read again even where nothing changed.
@@ -112,6 +95,7 @@ impl Listeners {
     /// # Errors
     /// What cannot be done; then everything is as before.
     pub fn reload(&mut self, config: &Config, changes: &[ListenerChange]) -> Result<(), String> {
+        check_ports(changes)?;
         self.generation += 1;
         let mut prepared = Vec::new();
         for change in changes {
@@ -125,12 +109,12 @@ impl Listeners {
                 ListenerChange::Changed(_) => {}
             }
         }
-        let added = |listener: &&Listener| {
-            !changes.iter().any(|change| {
-                matches!(change, ListenerChange::Added(added) if added.address == listener.address)
-            })
+        let stays = |listener: &&Listener| {
+            !changes.iter().any(
+                |change| matches!(change, ListenerChange::Added(added) if same(added, listener)),
+            )
         };
-        for listener in config.listeners.iter().filter(added) {
+        for listener in config.listeners.iter().filter(stays) {
             let contexts = wiring::sockets(config, listener)?
                 .iter()
                 .map(|settings| self.context(config, listener, settings))
@@ -157,7 +141,7 @@ impl Listeners {
             }
             Prepared::Close(listener) => {
                 self.running.retain(|running| {
-                    let keep = running.listener.address != listener.address;
+                    let keep = !same(&running.listener, &listener);
                     if !keep {
                         tracing::info!(listener = listener.label(), "listener closed");
                     }
@@ -165,35 +149,41 @@ impl Listeners {
                 });
             }
             Prepared::Replace(listener, contexts) => {
-                let same = |running: &&mut Running| running.listener.address == listener.address;
-                let Some(running) = self.running.iter_mut().find(same) else {
+                let known = |running: &&mut Running| same(&running.listener, &listener);
+                let Some(running) = self.running.iter_mut().find(known) else {
                     return;
                 };
                 for (door, context) in running.doors.iter_mut().zip(contexts) {
-                    door.replace(context, listener.max_connections);
+                    door.replace(context);
                 }
+                running.limit.store(Arc::new(listener.max_connections));
                 running.listener = listener;
             }
         }
     }
 
     fn open(&self, config: &Config, listener: &Listener) -> Result<Running, String> {
-        let mut doors = Vec::new();
+        let mut running = Running {
+            listener: listener.clone(),
+            doors: Vec::new(),
+            connections: Arc::default(),
+            limit: Arc::new(ArcSwap::from_pointee(listener.max_connections)),
+        };
         let mut refused = None;
         for settings in wiring::sockets(config, listener)? {
             let context = self.context(config, listener, &settings)?;
             match Socket::bind(&settings) {
-                Ok(socket) => doors.push(self.door(socket, context, listener.max_connections)),
+                Ok(socket) => {
+                    let door = self.door(socket, context, &running);
+                    running.doors.push(door);
+                }
                 Err(error) => refused = Some(error.to_string()),
             }
         }
         // Of the addresses that a name stands for one is enough.
-        match (doors.is_empty(), refused) {
+        match (running.doors.is_empty(), refused) {
             (true, Some(error)) => Err(error),
-            _ => Ok(Running {
-                listener: listener.clone(),
-                doors,
-            }),
+            _ => Ok(running),
         }
     }
 
@@ -215,29 +205,49 @@ impl Listeners {
         }))
     }
 
-    fn door(&self, socket: Socket, context: Arc<ListenerContext>, limit: Option<u32>) -> Door {
+    fn door(&self, socket: Socket, context: Arc<ListenerContext>, running: &Running) -> Door {
         let address = socket.local_address().to_string();
         let context = Arc::new(ArcSwap::new(context));
-        let limit = Arc::new(ArcSwap::from_pointee(limit));
         let acceptor = Acceptor {
             socket,
             context: context.clone(),
-            limit: limit.clone(),
+            limit: running.limit.clone(),
             shared: self.shared.clone(),
-            connections: Arc::default(),
+            connections: running.connections.clone(),
         };
         Door {
             address,
             context,
             earlier: Vec::new(),
             task: tokio::spawn(acceptor.run()),
-            limit,
         }
     }
 }
 
+impl Running {
+    fn describe(&self) -> impl Iterator<Item = OpenListener> {
+        let listener = &self.listener;
+        let paths = &listener.websocket.paths;
+        let path = paths.iter().find(|path| *path == "/mqtt").or(paths.first());
+        let path = match path.map(String::as_str) {
+            Some("*") => "/mqtt",
+            Some(path) => path,
+            None => "/",
+        };
+        let is_websocket = listener.protocol == Protocol::WebSockets;
+        self.doors.iter().map(move |door| OpenListener {
+            name: listener.label(),
+            address: door.address.clone(),
+            protocol: listener.protocol.word(),
+            tls: listener.tls.is_some(),
+            path: is_websocket.then(|| path.to_owned()),
+            connections: self.connections.load(Ordering::Relaxed),
+        })
+    }
+}
+
 impl Door {
-    fn replace(&mut self, context: Arc<ListenerContext>, limit: Option<u32>) {
+    fn replace(&mut self, context: Arc<ListenerContext>) {
         // Connections that are there keep their transport and terms, and get the new rules.
         let before = self.context.swap(context.clone());
         self.earlier.push(Arc::downgrade(&before));
@@ -250,7 +260,6 @@ impl Door {
             }
             None => false,
         });
-        self.limit.store(Arc::new(limit));
     }
 }
 
@@ -260,78 +269,31 @@ impl Drop for Door {
     }
 }
 
-struct Acceptor {
-    socket: Socket,
-    context: Arc<ArcSwap<ListenerContext>>,
-    limit: Arc<ArcSwap<Option<u32>>>,
-    shared: Arc<Shared>,
-    connections: Arc<AtomicU32>,
+/// A listener is the same as long as its socket is.
+fn same(one: &Listener, other: &Listener) -> bool {
+    (&one.address, one.ipv6_only) == (&other.address, other.ipv6_only)
 }
 
-impl Acceptor {
-    async fn run(mut self) {
-        let mut workers = self.shared.workers.clone();
-        let mut pace = Pace::default();
-        loop {
-            let accepted = match self.socket.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::error!(address = %self.socket.local_address(), %error, "listener failed");
-                    return;
-                }
-            };
-            pace.wait(self.shared.limits.load().per_second).await;
-            if let Some(arrival) = self.admit(accepted) {
-                workers.assign(arrival).await;
-            }
-        }
-    }
-
-    fn admit(&self, accepted: Accepted) -> Option<Arrival> {
-        let address = accepted.address().map(|address| address.ip());
-        let admission = self.shared.admissions.admit(
-            self.shared.limits.load().admission,
-            &self.connections,
-            **self.limit.load(),
-            address,
-        );
-        match admission {
-            Ok(admission) => Some(Arrival {
-                listener: self.context.load_full(),
-                accepted,
-                admission,
-            }),
-            Err(refused) => {
-                self.shared.cells.add(Counter::ConnectionsOverLimit, 1);
-                tracing::warn!(address = address.map(tracing::field::display), cause = %refused, "socket closed");
-                None
-            }
-        }
-    }
-}
-
-/// Keeps to so many a second.
-#[derive(Default)]
-struct Pace {
-    since: Option<Instant>,
-    count: u32,
-}
-
-impl Pace {
-    async fn wait(&mut self, per_second: Option<u32>) {
-        const SECOND: Duration = Duration::from_secs(1);
-        let Some(per_second) = per_second else { return };
-        let since = *self.since.get_or_insert_with(Instant::now);
-        self.count += 1;
-        if self.count <= per_second {
-            return;
-        }
-        if let Some(rest) = SECOND.checked_sub(since.elapsed()) {
-            tokio::time::sleep(rest).await;
-        }
-        *self = Pace {
-            since: Some(Instant::now()),
-            count: 1,
+/// A new listener is opened before an old one is closed, so they cannot have the same port.
+fn check_ports(changes: &[ListenerChange]) -> Result<(), String> {
+    let removed = changes.iter().filter_map(|change| match change {
+        ListenerChange::Removed(listener) => Some(listener),
+        _ => None,
+    });
+    for change in changes {
+        let ListenerChange::Added(added) = change else {
+            continue;
         };
+        let port = added.address.port().filter(|port| *port != 0);
+        let in_the_way = |removed: &&Listener| removed.address.port() == port;
+        if let Some(removed) = removed.clone().find(in_the_way).filter(|_| port.is_some()) {
+            return Err(format!(
+                "listener {}: its port is still that of listener {}; restart, or reload once \
+                 without either",
+                added.label(),
+                removed.label()
+            ));
+        }
     }
+    Ok(())
 }

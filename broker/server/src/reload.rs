@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::config::{self, Config, Loaded, Request};
+use crate::admin::Reloaded;
+use crate::config::{self, Change, Config, Loaded, Request};
 use crate::listeners::Listeners;
-use crate::logging::LevelHandle;
+use crate::logging::LogHandle;
 
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -71,46 +72,58 @@ fn named_files(config: &Config) -> Vec<PathBuf> {
     files
 }
 
-/// Reads the configuration again and applies what differs. Anything wrong leaves all as it is; the
-/// log says what.
+/// Reads the configuration again and applies what differs. The log says what.
+///
+/// # Errors
+/// What is wrong; then all is as it was.
 pub fn reload(
     request: &Request,
     current: &Loaded,
     listeners: &mut Listeners,
-    level: &LevelHandle,
-) -> Option<Loaded> {
-    let loaded = match config::load(request) {
-        Ok(loaded) => loaded,
-        Err(invalid) => {
-            tracing::error!("reload refused, nothing was changed:\n{invalid}");
-            return None;
+    log: &LogHandle,
+) -> Result<(Loaded, Reloaded), String> {
+    // Whatever moved the file away sends SIGHUP, and has no part in what follows.
+    log.reopen();
+    let outcome = apply(request, current, listeners);
+    match &outcome {
+        Ok((loaded, reloaded)) => {
+            log.set_level(loaded.config.logging.level);
+            report(loaded, reloaded);
         }
-    };
-    let changes = Config::difference(&current.config, &loaded.config);
-    if let Err(error) = listeners.reload(&loaded.config, &changes.listeners) {
-        tracing::error!("reload refused, nothing was changed: {error}");
-        return None;
+        Err(error) => tracing::error!("reload refused, nothing was changed: {error}"),
     }
+    outcome
+}
+
+fn apply(
+    request: &Request,
+    current: &Loaded,
+    listeners: &mut Listeners,
+) -> Result<(Loaded, Reloaded), String> {
+    let loaded = config::load(request).map_err(|invalid| invalid.to_string())?;
+    let changes = Config::difference(&current.config, &loaded.config);
+    listeners.reload(&loaded.config, &changes.listeners)?;
+    let lines = |changes: &[Change]| changes.iter().map(line).collect();
+    let reloaded = Reloaded {
+        live: lines(&changes.live),
+        restart: lines(&changes.restart),
+    };
+    Ok((loaded, reloaded))
+}
+
+fn line(Change { key, old, new }: &Change) -> String {
+    format!("{key}: {old} -> {new}")
+}
+
+fn report(loaded: &Loaded, reloaded: &Reloaded) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    level.set(loaded.config.logging.level);
-    for change in &changes.live {
-        tracing::info!(
-            key = change.key,
-            old = change.old,
-            new = change.new,
-            "changed"
-        );
+    for change in &reloaded.live {
+        tracing::info!("changed {change}");
     }
-    for change in &changes.restart {
-        tracing::warn!(
-            key = change.key,
-            old = change.old,
-            new = change.new,
-            "changes at the next start"
-        );
+    for change in &reloaded.restart {
+        tracing::warn!("changes at the next start only: {change}");
     }
     tracing::info!("configuration reloaded");
-    Some(loaded)
 }

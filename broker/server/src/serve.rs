@@ -1,6 +1,7 @@
 //! `dunlin serve`: a broker from its start to its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,20 @@ use dunlin_store::Memory;
 use dunlin_time::Clock;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::acceptor::{AcceptLimits, Pace, Shared};
+use crate::admin::{self, Admin, ReloadRequest};
 use crate::config::{self, AllowAnonymous, Config, Invalid, Loaded, Request};
-use crate::listeners::{AcceptLimits, Listeners, Shared};
-use crate::logging::LevelHandle;
+use crate::listeners::Listeners;
+use crate::logging::LogHandle;
+use crate::pid_file::PidFile;
 use crate::workers::{Thread, Workers};
 use crate::{housekeeping, logging, reload, wiring};
+
+/// Reloads that the API may have asked for and that are not done yet.
+const RELOADS: usize = 4;
 
 /// Runs a broker until a signal ends it.
 ///
@@ -28,7 +36,7 @@ use crate::{housekeeping, logging, reload, wiring};
 /// What is wrong with the configuration, or what the system refused: what, where, what to do.
 pub fn run(request: Request) -> Result<(), String> {
     let loaded = config::load(&request).map_err(|invalid: Invalid| invalid.to_string())?;
-    let level = logging::start(&loaded.config.logging)?;
+    let log = logging::start(&loaded.config.logging)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -37,25 +45,30 @@ pub fn run(request: Request) -> Result<(), String> {
         .build_local(LocalOptions::default())
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
-        let broker = Broker::start(loaded, level).await?;
-        broker.run(&request).await
+        let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
+        let broker = Broker::start(loaded, log).await?;
+        broker.run(&request, &mut signals).await
     })
 }
 
 /// A running broker.
 struct Broker {
     loaded: Loaded,
-    level: LevelHandle,
+    log: LogHandle,
     router: Arc<Router>,
     admissions: Arc<Admissions>,
-    listeners: Listeners,
+    listeners: Rc<RefCell<Listeners>>,
     threads: Vec<Thread>,
     /// This thread's way into the router.
-    dispatch: RefCell<Dispatch>,
+    dispatch: Rc<RefCell<Dispatch>>,
+    admin: Rc<Admin>,
+    /// Reloads that the API asks for.
+    reloads: mpsc::Receiver<ReloadRequest>,
+    _pid_file: Option<PidFile>,
 }
 
 impl Broker {
-    async fn start(loaded: Loaded, level: LevelHandle) -> Result<Self, String> {
+    async fn start(loaded: Loaded, log: LogHandle) -> Result<Self, String> {
         let config = &loaded.config;
         let clock = Clock::start();
         let metrics = Arc::new(Registry::default());
@@ -68,26 +81,48 @@ impl Broker {
         let admissions = Admissions::new();
         let mut listeners = Listeners::new(Arc::new(Shared {
             workers,
+            router: router.clone(),
             admissions: admissions.clone(),
             limits: ArcSwap::from_pointee(AcceptLimits::of(config)),
+            pace: Pace::default(),
             pool: Arc::new(HashingPool::default()),
             cells: cells.clone(),
         }));
         listeners.open_all(config)?;
         say_hello(config, &listeners);
+        let listeners = Rc::new(RefCell::new(listeners));
+        let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells)));
+        let (reload, reloads) = mpsc::channel(RELOADS);
+        let admin = Rc::new(Admin {
+            router: router.clone(),
+            admissions: admissions.clone(),
+            dispatch: dispatch.clone(),
+            listeners: listeners.clone(),
+            token: RefCell::new(config.admin.token.clone()),
+            exposed: config
+                .admin
+                .address
+                .is_some_and(|address| !address.ip().is_loopback()),
+            draining: Cell::new(false),
+            reload,
+        });
+        open_admin(&loaded, admin.clone()).await?;
+        let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
         Ok(Broker {
-            dispatch: RefCell::new(router.dispatch(None, cells)),
             loaded,
-            level,
+            log,
             router,
             admissions,
             listeners,
             threads,
+            dispatch,
+            admin,
+            reloads,
+            _pid_file: pid_file,
         })
     }
 
-    async fn run(mut self, request: &Request) -> Result<(), String> {
-        let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
+    async fn run(mut self, request: &Request, signals: &mut Signals) -> Result<(), String> {
         let router = self.router.clone();
         let mut watch = reload::Watch::new(&self.loaded);
         loop {
@@ -96,7 +131,8 @@ impl Broker {
                 let dispatch = &self.dispatch;
                 tokio::select! {
                     signal = signals.next() => signal,
-                    () = watch.changed() => Wake::Reload,
+                    () = watch.changed() => Wake::Reload(None),
+                    Some(reply) = self.reloads.recv() => Wake::Reload(Some(reply)),
                     () = housekeeping::sessions(router.clone(), dispatch) => continue,
                     () = housekeeping::retained(router.clone()) => continue,
                     () = housekeeping::memory(router.clone(), config) => continue,
@@ -104,25 +140,36 @@ impl Broker {
                 }
             };
             match cause {
-                Wake::Reload => {
-                    let reloaded =
-                        reload::reload(request, &self.loaded, &mut self.listeners, &self.level);
-                    if let Some(loaded) = reloaded {
-                        watch = reload::Watch::new(&loaded);
-                        self.loaded = loaded;
-                    }
+                Wake::Reload(reply) => {
+                    self.reload(request, reply);
+                    watch = reload::Watch::new(&self.loaded);
                 }
-                Wake::Stop => return self.drain(&mut signals).await,
+                Wake::Stop => return self.drain(signals).await,
             }
         }
     }
 
+    fn reload(&mut self, request: &Request, reply: Option<ReloadRequest>) {
+        let mut listeners = self.listeners.borrow_mut();
+        let outcome = reload::reload(request, &self.loaded, &mut listeners, &self.log);
+        let outcome = outcome.map(|(loaded, reloaded)| {
+            self.admin.replace_token(loaded.config.admin.token.clone());
+            self.loaded = loaded;
+            reloaded
+        });
+        if let Some(reply) = reply {
+            // Whoever asked may have gone.
+            let _ = reply.send(outcome);
+        }
+    }
+
     /// Ends every connection, within a bound; a second signal ends the process at once.
-    async fn drain(mut self, signals: &mut Signals) -> Result<(), String> {
+    async fn drain(self, signals: &mut Signals) -> Result<(), String> {
         let patience = self.loaded.config.drain_timeout;
         let before = self.admissions.connections();
         tracing::info!(connections = before, ?patience, "stopping");
-        self.listeners.close_all();
+        self.admin.draining.set(true);
+        self.listeners.borrow_mut().close_all();
         self.router.close_all(
             ReasonCode::ServerShuttingDown,
             "the server is shutting down",
@@ -138,14 +185,35 @@ impl Broker {
         }
         let left = self.admissions.connections();
         tracing::info!(closed = before - left.min(before), left, "stopped");
-        drop(self.listeners);
         drop(self.threads);
         Ok(())
     }
 }
 
+/// Opens the operator's door. Where nobody asked for it, a broker goes on without.
+async fn open_admin(loaded: &Loaded, admin: Rc<Admin>) -> Result<(), String> {
+    let Some(address) = loaded.config.admin.address else {
+        return Ok(());
+    };
+    match admin::open(address, admin).await {
+        Ok(address) => {
+            tracing::info!(url = %format_args!("http://{address}/"), "dashboard, metrics and API")
+        }
+        Err(error) if loaded.origins.contains_key("admin.address") => {
+            return Err(format!(
+                "admin.address: cannot listen on {address}: {error}; choose another address, or \
+                 \"off\""
+            ));
+        }
+        Err(error) => tracing::warn!(
+            "no dashboard, metrics and API: cannot listen on {address}: {error}; set admin.address"
+        ),
+    }
+    Ok(())
+}
+
 enum Wake {
-    Reload,
+    Reload(Option<ReloadRequest>),
     Stop,
 }
 
@@ -166,7 +234,7 @@ impl Signals {
 
     async fn next(&mut self) -> Wake {
         tokio::select! {
-            _ = self.hangup.recv() => Wake::Reload,
+            _ = self.hangup.recv() => Wake::Reload(None),
             _ = self.interrupt.recv() => Wake::Stop,
             _ = self.terminate.recv() => Wake::Stop,
         }
@@ -186,8 +254,13 @@ fn say_hello(config: &Config, listeners: &Listeners) {
         version,
         "dunlin: sessions and retained messages are kept in memory"
     );
-    for address in listeners.addresses() {
-        tracing::info!(address, "listening");
+    for listener in listeners.open_now() {
+        tracing::info!(
+            address = listener.address,
+            protocol = listener.protocol,
+            tls = listener.tls,
+            "listening"
+        );
     }
     let loopback_only = config.listeners.iter().any(|listener| {
         config.access.on(&listener.access).allow_anonymous == AllowAnonymous::Loopback

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dunlin::cli;
 use dunlin::config::{
     AllowAnonymous, ByteSize, Config, ListenAddress, LogDestination, LogLevel, MemoryBudget,
-    Request, Source, Workers, load, print, reference,
+    Request, Secret, Source, Workers, load, print, reference,
 };
 use tempfile::TempDir;
 
@@ -467,6 +467,25 @@ fn every_key() -> String {
 }
 
 #[test]
+fn an_admin_address_that_others_reach_needs_a_token() {
+    for address in ["0.0.0.0:9883", "[::]:9883", "192.0.2.1:9883"] {
+        let text = format!("[admin]\naddress = \"{address}\"");
+        let expected = "dunlin.toml:2: admin.address: is reached from other machines, so it needs \
+                        an admin.token; set one, or listen on 127.0.0.1";
+        assert_eq!(wrong(&text).trim(), expected);
+        let token = "\ntoken = \"0123456789abcdef\"";
+        let config = good(&(text + token));
+        let token = config.admin.token.as_ref().map(Secret::reveal);
+        assert_eq!(token, Some("0123456789abcdef"));
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
+        assert!(!print::toml(&config).contains("0123456789abcdef"));
+    }
+    let short = wrong("[admin]\ntoken = \"hunter2\"");
+    let expected = "dunlin.toml:2: admin.token: is too short to be secret; 16 characters at least";
+    assert_eq!(short.trim(), expected);
+}
+
+#[test]
 fn the_reference_names_every_key_and_its_defaults_are_the_defaults() {
     let text = every_key();
     let config = good(&text);
@@ -475,7 +494,7 @@ fn the_reference_names_every_key_and_its_defaults_are_the_defaults() {
     // The keys that the reader knows are those that it names when it knows none.
     let rows = reference::rows();
     for table in [
-        "", "access", "limits", "sessions", "store", "logging", "sys", "admin",
+        "", "access", "limits", "sessions", "logging", "sys", "admin",
     ] {
         let header = if table.is_empty() {
             String::new()
@@ -516,6 +535,6 @@ fn the_reference_says_for_every_key_what_it_means() {
         );
     }
     let lines = reference::markdown();
-    let expected = "| `limits.receive_maximum` | a number, from 1 to 65535 | `100` | live | ";
+    let expected = "| `limits.topic_levels` | a number, from 1 to 65535 | `128` | live | ";
     assert!(lines.contains(expected), "{lines}");
 }

@@ -9,6 +9,7 @@ use super::limits::Limits;
 use super::listener::{Access, Listener};
 use super::node::Value;
 use super::scalar::{Scalar, setting_from_scalar};
+use super::secret::Secret;
 
 section! {
     /// The configuration of a broker. Its default is what `dunlin` runs without
@@ -32,8 +33,6 @@ section! {
         pub limits: Limits = Limits::default(),
         /// How sessions behave.
         pub sessions: Sessions = Sessions::default(),
-        /// Where sessions and retained messages are kept.
-        pub store: Store = Store::default(),
         /// What is logged, how and where.
         pub logging: Logging = Logging::default(),
         /// The topics under `$SYS/broker`.
@@ -87,25 +86,6 @@ section! {
         /// Whether a message is delivered with the QoS of the subscription even
         /// when it was published with a lower one. Not what the standard says.
         pub upgrade_outgoing_qos: bool = false,
-    }
-}
-
-section! {
-    /// Where sessions and retained messages are kept.
-    pub struct Store {
-        /// `"memory"`: until the process ends.
-        pub kind: StoreKind = StoreKind::Memory,
-        /// The directory of everything that the broker keeps. Change it to a
-        /// disk of its own.
-        pub data_dir: PathBuf = "dunlin-data".into(),
-    }
-}
-
-choices! {
-    /// A kind of store.
-    pub enum StoreKind {
-        /// In memory, until the process ends.
-        Memory = "memory",
     }
 }
 
@@ -208,8 +188,13 @@ section! {
 section! {
     /// Metrics, health and the HTTP API.
     pub struct Admin {
-        /// Where they are served, or `"off"`. Keep it on an address that only
-        /// operators reach.
+        /// Where they are served, or `"off"`. Any other than this machine's
+        /// own address needs a `token`.
         pub address: Option<SocketAddr> = Some(([127, 0, 0, 1], 9883).into()),
+        /// What requests must carry, as `Authorization: Bearer ...`; only
+        /// `/livez`, `/readyz`, `/startupz` and the dashboard's empty page are
+        /// answered without. At least 16 characters. Set it where others may
+        /// reach the address.
+        pub token: Option<Secret> = None,
     }
 }

@@ -7,11 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::address::ListenAddress;
-use super::broker::{Config, LogDestination};
+use super::broker::{Admin, Config, LogDestination};
 use super::file::cannot_read;
 use super::listener::{AllowAnonymous, Listener, Protocol, Tls};
 use super::node::Origin;
 use super::problem::Problem;
+
+/// Characters of the shortest `admin.token`.
+const TOKEN_MIN: usize = 16;
 
 /// Whether the files that a configuration names must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +80,24 @@ impl Check<'_> {
         if let Some(path) = &config.pid_file {
             self.writable("pid_file", path);
         }
-        if config.store.data_dir.as_os_str().is_empty() {
-            self.problem("store.data_dir", "is empty; name a directory");
+        self.admin(&config.admin);
+    }
+
+    fn admin(&mut self, admin: &Admin) {
+        let everywhere = admin
+            .address
+            .is_some_and(|address| !address.ip().is_loopback());
+        match &admin.token {
+            None if everywhere => self.problem(
+                "admin.address",
+                "is reached from other machines, so it needs an admin.token; set one, or listen \
+                 on 127.0.0.1",
+            ),
+            Some(token) if token.reveal().len() < TOKEN_MIN => {
+                let text = format!("is too short to be secret; {TOKEN_MIN} characters at least");
+                self.problem("admin.token", &text);
+            }
+            _ => {}
         }
     }
 

@@ -10,17 +10,24 @@ use super::reference;
 use super::setting::Setting;
 
 /// The keys, by how they begin, that are read once at the start.
-const AT_START: [&str; 7] = [
+const AT_START: &[&str] = &[
     "workers",
     "pid_file",
-    "store.",
+    "limits.queued_",
+    "limits.retained_",
+    "limits.sessions",
+    "limits.subscriptions",
+    "limits.tcp_keepalive",
+    "sessions.queue_qos0",
+    "sessions.upgrade_outgoing_qos",
     "logging.format",
     "logging.destination",
     "logging.timestamps",
-    "admin.",
+    "admin.address",
 ];
 
-/// Whether a change of this key, as `store.data_dir`, needs a restart.
+/// Whether a change of this key, as `workers`, needs a restart. Other keys hold at once, or, where
+/// they are told to clients at CONNECT, for connections made from then on.
 pub fn needs_restart(key: &str) -> bool {
     AT_START.iter().any(|start| key.starts_with(start))
 }

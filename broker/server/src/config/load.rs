@@ -1,5 +1,6 @@
 //! From a command line to a checked configuration.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The configuration files that were read, to be watched for changes.
     pub files: Vec<PathBuf>,
+    /// Where each key that was written was written; the others have their defaults.
+    pub origins: BTreeMap<String, Origin>,
 }
 
 /// Reads and checks the configuration: the file, over it the environment, over
@@ -141,6 +144,7 @@ fn complete(draft: Draft, request: &Request, exist: Files) -> Result<Loaded, Inv
             config,
             warnings,
             files,
+            origins: reader.origins,
         })
     } else {
         Err(Invalid(problems))

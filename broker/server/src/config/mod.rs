@@ -28,12 +28,12 @@ pub mod problem;
 pub mod quantity;
 pub mod reference;
 pub mod scalar;
+pub mod secret;
 pub mod setting;
 
 pub use address::ListenAddress;
 pub use broker::{
-    Admin, Config, LogDestination, LogFormat, LogLevel, Logging, Sessions, Store, StoreKind, Sys,
-    Workers,
+    Admin, Config, LogDestination, LogFormat, LogLevel, Logging, Sessions, Sys, Workers,
 };
 pub use collection::Override;
 pub use difference::{Change, Changes, ListenerChange};
@@ -44,3 +44,4 @@ pub use listener::{
 pub use load::{Loaded, Request, Source, load};
 pub use problem::{Invalid, Problem};
 pub use quantity::ByteSize;
+pub use secret::Secret;

@@ -190,12 +190,8 @@ pub static DIRECTIVES: &[Directive] = &[
         Special(translate::per_listener_settings),
     ),
     row("persistence", Global, Special(global::persistence)),
-    row(
-        "persistence_file",
-        Global,
-        Ignored("the store has files of its own in its directory"),
-    ),
-    row("persistence_location", Global, Key("store.data_dir", Path)),
+    row("persistence_file", Global, Ignored(SAVED)),
+    row("persistence_location", Global, Ignored(SAVED)),
     row(
         "persistent_client_expiration",
         Global,
