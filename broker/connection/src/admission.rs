@@ -26,9 +26,15 @@ pub struct Admissions {
 /// A counted connection: counted until dropped.
 #[derive(Debug)]
 pub struct Admission {
-    admissions: Arc<Admissions>,
-    listener: Arc<AtomicU32>,
+    listener: Arc<ListenerAdmissions>,
     address: Option<IpAddr>,
+}
+
+/// Counts the connections of one listener among those of all.
+#[derive(Debug)]
+pub struct ListenerAdmissions {
+    all: Arc<Admissions>,
+    connections: AtomicU32,
 }
 
 /// Which limit is reached.
@@ -66,32 +72,51 @@ impl Admissions {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Counts one more connection of a listener.
+    /// For one more listener.
+    pub fn listener(self: &Arc<Self>) -> Arc<ListenerAdmissions> {
+        Arc::new(ListenerAdmissions {
+            all: self.clone(),
+            connections: AtomicU32::new(0),
+        })
+    }
+
+    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u32>> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ListenerAdmissions {
+    /// Connections of this listener.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more connection of this listener.
     ///
     /// # Errors
     /// The limit that is reached.
     pub fn admit(
         self: &Arc<Self>,
         limits: AdmissionLimits,
-        listener: &Arc<AtomicU32>,
         listener_limit: Option<u32>,
         address: Option<IpAddr>,
     ) -> Result<Admission, Refused> {
-        if !increment(&self.connections, limits.connections) {
+        if !increment(&self.all.connections, limits.connections) {
             return Err(Refused::Total);
         }
+        // From here on the guard takes back what was counted.
         let mut admission = Admission {
-            admissions: self.clone(),
-            listener: listener.clone(),
+            listener: self.clone(),
             address: None,
         };
-        // From here on the guard takes back what was counted.
-        listener.fetch_add(1, Ordering::Relaxed);
-        if listener_limit.is_some_and(|limit| listener.load(Ordering::Relaxed) > limit) {
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        if listener_limit.is_some_and(|limit| before >= limit) {
             return Err(Refused::Listener);
         }
         if let (Some(address), Some(limit)) = (address, limits.connections_per_address) {
-            let mut addresses = self.addresses();
+            let mut addresses = self.all.addresses();
             let count = addresses.entry(address).or_insert(0);
             if *count >= limit {
                 return Err(Refused::Address);
@@ -100,12 +125,6 @@ impl Admissions {
             admission.address = Some(address);
         }
         Ok(admission)
-    }
-
-    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u32>> {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,10 +138,11 @@ fn increment(counter: &AtomicU32, limit: u32) -> bool {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.admissions.connections.fetch_sub(1, Ordering::Relaxed);
-        self.listener.fetch_sub(1, Ordering::Relaxed);
+        let ListenerAdmissions { all, connections } = &*self.listener;
+        connections.fetch_sub(1, Ordering::Relaxed);
+        all.connections.fetch_sub(1, Ordering::Relaxed);
         let Some(address) = self.address else { return };
-        let mut addresses = self.admissions.addresses();
+        let mut addresses = all.addresses();
         if let Some(count) = addresses.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
@@ -143,9 +163,11 @@ mod tests {
             connections: 3,
             connections_per_address: Some(1),
         };
-        let (one, other) = (Arc::default(), Arc::default());
+        let (one, other) = (admissions.listener(), admissions.listener());
         let address = |n: u8| Some(IpAddr::from([127, 0, 0, n]));
-        let admit = |listener, limit, n| admissions.admit(limits, listener, limit, address(n));
+        let admit = |listener: &Arc<ListenerAdmissions>, limit, n| {
+            listener.admit(limits, limit, address(n))
+        };
         let first = admit(&one, None, 1).unwrap();
         assert_eq!(admit(&one, None, 1).unwrap_err(), Refused::Address);
         assert_eq!(admit(&one, Some(1), 2).unwrap_err(), Refused::Listener);

@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     pub unsent: Unsent,
     pub alarm: Alarm,
     pub will: Option<Box<Will>>,
+    /// Retained messages that new subscriptions still wait for, oldest first.
+    pub scans: Option<Box<VecDeque<Box<Scan>>>>,
     /// A subscriber that this client's messages wait for.
     pub crowd: Option<Box<Crowd>>,
     pub rare: Option<Box<Rare>>,
@@ -60,8 +62,6 @@ pub(crate) struct Rare {
     pub reauthentication: Option<Pin<Box<dyn Future<Output = Verdict>>>>,
     /// A re-authentication that waits for the client's next data.
     pub exchange: Option<Exchange>,
-    /// Retained messages that new subscriptions still wait for, oldest first.
-    pub scans: VecDeque<Box<Scan>>,
     /// The last subscriber that made no room in time: it is not waited for again.
     pub stuck: u64,
 }

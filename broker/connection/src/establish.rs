@@ -377,6 +377,7 @@ impl Arrival {
             unsent: Unsent::new(out),
             alarm: Default::default(),
             will,
+            scans: None,
             crowd: None,
             rare: is_rare.then(|| Box::new(rare)),
             address: self.peer.address,

@@ -29,7 +29,7 @@ mod timer;
 mod turn;
 mod worker;
 
-pub use admission::{Admission, AdmissionLimits, Admissions, Refused};
+pub use admission::{Admission, AdmissionLimits, Admissions, ListenerAdmissions, Refused};
 pub use establish::serve;
 pub use listener::{ConnectionLimits, ListenerContext};
 pub use rate::RateLimit;

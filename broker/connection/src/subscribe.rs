@@ -119,7 +119,7 @@ impl Connection {
                 worker.cells.add(Counter::SubscriptionsOverLimit, 1);
                 return Ok(ReasonCode::QuotaExceeded);
             }
-            Subscribed::Retained(scan) => self.rare().scans.push_back(scan),
+            Subscribed::Retained(scan) => self.scans.get_or_insert_default().push_back(scan),
             Subscribed::Done => {}
         }
         Ok(ReasonCode::granted(options.qos))

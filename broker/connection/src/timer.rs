@@ -14,8 +14,23 @@ pub(crate) struct Timers {
 }
 
 /// A connection's place in the wheel: one timer, for whichever of its deadlines is next.
-#[derive(Debug, Default)]
-pub(crate) struct Alarm(Option<(TimerKey, Monotonic)>);
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: TimerKey,
+    /// [`NEVER`] while no timer is set.
+    at: Monotonic,
+}
+
+const NEVER: Monotonic = Monotonic(u64::MAX);
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Alarm {
+            timer: TimerKey::default(),
+            at: NEVER,
+        }
+    }
+}
 
 impl Timers {
     pub fn new(clock: Clock) -> Self {
@@ -47,13 +62,16 @@ impl Timers {
     /// Makes sure that `waker` is woken at `deadline` or earlier.
     pub fn arm(&self, alarm: &mut Alarm, deadline: Option<Monotonic>, waker: &Waker) {
         let Some(deadline) = deadline else { return };
-        match alarm.0 {
-            Some((_, set)) if set <= deadline => return,
-            _ => self.disarm(alarm),
+        if alarm.at <= deadline {
+            return;
         }
+        self.disarm(alarm);
         let mut wheel = self.wheel.borrow_mut();
         let sooner = wheel.next_wake().is_none_or(|next| deadline < next);
-        alarm.0 = Some((wheel.insert(deadline, waker.clone()), deadline));
+        *alarm = Alarm {
+            timer: wheel.insert(deadline, waker.clone()),
+            at: deadline,
+        };
         if sooner {
             self.changed.notify_one();
         }
@@ -61,14 +79,15 @@ impl Timers {
 
     /// Forgets a timer that has fired.
     pub fn acknowledge(&self, alarm: &mut Alarm, now: Monotonic) {
-        if alarm.0.is_some_and(|(_, set)| set <= now) {
+        if alarm.at <= now {
             self.disarm(alarm);
         }
     }
 
     pub fn disarm(&self, alarm: &mut Alarm) {
-        if let Some((key, _)) = alarm.0.take() {
-            self.wheel.borrow_mut().cancel(key);
+        if alarm.at != NEVER {
+            self.wheel.borrow_mut().cancel(alarm.timer);
+            alarm.at = NEVER;
         }
     }
 }

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use dunlin_auth::{Action, Decision};
@@ -163,16 +162,16 @@ impl Connection {
 
     /// Queues the next retained messages for new subscriptions; whether there may be any.
     fn scan(&mut self, now: Now) -> bool {
-        let scans = self.rare.as_mut().map(|rare| &mut rare.scans);
-        let Some(scan) = scans.and_then(VecDeque::pop_front) else {
+        let Some(scans) = &mut self.scans else {
             return false;
         };
-        let rest = self
-            .worker
-            .router
-            .deliver_retained(scan, &self.subscriber, now.wall);
-        if let Some(rest) = rest {
-            self.rare().scans.push_front(rest);
+        let scan = scans.pop_front();
+        let router = &self.worker.router;
+        let rest = scan.and_then(|scan| router.deliver_retained(scan, &self.subscriber, now.wall));
+        match rest {
+            Some(rest) => scans.push_front(rest),
+            None if scans.is_empty() => self.scans = None,
+            None => {}
         }
         true
     }

@@ -15,7 +15,7 @@ use crate::timer::Timers;
 #[derive(Clone)]
 pub struct WorkerSettings {
     /// Below the router's number of workers.
-    pub number: u32,
+    pub number: u16,
     /// The process' clock.
     pub clock: Clock,
     /// Where messages go.
@@ -28,7 +28,7 @@ pub struct WorkerSettings {
 /// a turn at most, never across an await.
 pub struct Worker {
     /// Its number.
-    pub number: u32,
+    pub number: u16,
     pub(crate) clock: Clock,
     pub(crate) router: Arc<Router>,
     pub(crate) cells: Arc<Cells>,

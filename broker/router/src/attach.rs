@@ -26,7 +26,7 @@ pub struct AttachRequest<'a> {
     /// [`Router::next_number`].
     pub connection: u64,
     /// The worker that owns the connection.
-    pub worker: u32,
+    pub worker: u16,
 }
 
 /// A session that the connection now owns.

@@ -25,10 +25,10 @@ pub struct Dispatch {
 /// What a thread changes while it queues a message.
 struct Lane {
     /// The worker's number; threads that own no connections share the number after the last.
-    thread: u32,
+    thread: u16,
     cells: Arc<Cells>,
     /// Workers that got mail since the last [`Dispatch::flush`].
-    to_ring: Vec<u32>,
+    to_ring: Vec<u16>,
     /// Persistent sessions that a message was queued for.
     durable: Vec<Arc<Subscriber>>,
 }
@@ -79,7 +79,7 @@ impl Published {
 impl Dispatch {
     pub(crate) fn new(
         router: Arc<Router>,
-        worker: Option<u32>,
+        worker: Option<u16>,
         cells: Arc<Cells>,
         cache: CacheLimits,
     ) -> Self {

@@ -67,7 +67,7 @@ pub struct QueueLimits {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Threads that own connections.
-    pub workers: u32,
+    pub workers: u16,
     /// Of every session's queue.
     pub queue: QueueLimits,
     /// Of all retained messages.
@@ -149,7 +149,7 @@ impl Router {
 
     /// One thread's way into the router. `worker` is below [`Settings::workers`] for a thread that
     /// owns connections; every other thread passes `None`.
-    pub fn dispatch(self: &Arc<Self>, worker: Option<u32>, cells: Arc<Cells>) -> Dispatch {
+    pub fn dispatch(self: &Arc<Self>, worker: Option<u16>, cells: Arc<Cells>) -> Dispatch {
         Dispatch::new(self.clone(), worker, cells, CacheLimits::default())
     }
 

@@ -27,7 +27,7 @@ struct Receiver {
 type Lane = Vec<(Arc<Subscriber>, Delivery)>;
 
 impl Mailboxes {
-    pub fn new(workers: u32) -> Self {
+    pub fn new(workers: u16) -> Self {
         let lanes = || (0..=workers).map(|_| Mutex::default()).collect();
         let receiver = |_| Receiver {
             lanes: lanes(),
@@ -43,10 +43,10 @@ impl Mailboxes {
     /// to be rung. `None` if the home is `from` itself: the caller delivers.
     pub fn send(
         &self,
-        from: u32,
+        from: u16,
         subscriber: &Arc<Subscriber>,
         delivery: &Delivery,
-    ) -> Option<u32> {
+    ) -> Option<u16> {
         loop {
             let home = subscriber.home();
             if home == from {
@@ -62,7 +62,7 @@ impl Mailboxes {
     }
 
     /// Wakes worker `to`, once until it looks.
-    pub fn ring(&self, to: u32) {
+    pub fn ring(&self, to: u16) {
         let receiver = &self.receivers[to as usize];
         if !receiver.rung.swap(true, Ordering::AcqRel)
             && let Some(waker) = receiver.waker.lock().take()
@@ -72,7 +72,7 @@ impl Mailboxes {
     }
 
     /// Ready when worker `to` has been rung since it last looked.
-    pub fn poll_rung(&self, to: u32, waker: &Waker) -> Poll<()> {
+    pub fn poll_rung(&self, to: u16, waker: &Waker) -> Poll<()> {
         let receiver = &self.receivers[to as usize];
         if receiver.rung.swap(false, Ordering::AcqRel) {
             return Poll::Ready(());
@@ -85,7 +85,7 @@ impl Mailboxes {
     }
 
     /// Empties the mailboxes of worker `to` into the inboxes.
-    pub fn empty(&self, to: u32, limits: &QueueLimits, cells: &Cells) {
+    pub fn empty(&self, to: u16, limits: &QueueLimits, cells: &Cells) {
         let mut full = 0;
         for lane in &self.receivers[to as usize].lanes {
             let mut lane = lane.lock();

@@ -60,6 +60,11 @@ impl Router {
                 return Subscribed::TooMany;
             }
             Err(at) => {
+                // Most sessions have one or two.
+                let more = subscriptions.len().max(1);
+                if subscriptions.len() == subscriptions.capacity() {
+                    subscriptions.reserve_exact(more);
+                }
                 subscriptions.insert(at, request.text.into());
                 cells.add(Counter::SubscriptionsAdded, 1);
                 false

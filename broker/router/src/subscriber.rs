@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::Waker;
 
 use dunlin_codec::{Qos, ReasonCode};
@@ -23,11 +23,11 @@ pub struct Subscriber {
     pub client_id: Arc<str>,
     /// The worker whose connection last had this session: deliveries travel by its mailboxes, so
     /// that one path keeps their order.
-    home: AtomicU32,
+    home: AtomicU16,
     /// Whether the session outlives its connection: then its messages gate acknowledgements.
     persistent: AtomicBool,
     /// Messages sent and unacknowledged, as of the last turn: for shared subscriptions.
-    inflight: AtomicU32,
+    inflight: AtomicU16,
     // Locked for a push or a swap, by any worker; never while another lock is taken.
     inbox: Mutex<Inbox>,
     /// Filters as subscribed, with `$share/...`; sorted.
@@ -106,24 +106,24 @@ pub enum Pushed {
 }
 
 impl Subscriber {
-    pub(crate) fn new(number: u64, client_id: Arc<str>, home: u32) -> Self {
+    pub(crate) fn new(number: u64, client_id: Arc<str>, home: u16) -> Self {
         Subscriber {
             number,
             client_id,
-            home: AtomicU32::new(home),
+            home: AtomicU16::new(home),
             persistent: AtomicBool::new(false),
-            inflight: AtomicU32::new(0),
+            inflight: AtomicU16::new(0),
             inbox: Mutex::default(),
             subscriptions: Mutex::default(),
         }
     }
 
     /// The worker whose mailboxes lead here.
-    pub fn home(&self) -> u32 {
+    pub fn home(&self) -> u16 {
         self.home.load(Ordering::Acquire)
     }
 
-    pub(crate) fn move_home(&self, worker: u32) {
+    pub(crate) fn move_home(&self, worker: u16) {
         self.home.store(worker, Ordering::Release);
     }
 
@@ -139,7 +139,7 @@ impl Subscriber {
 
     /// Tells shared subscriptions how busy this session is.
     pub fn set_inflight(&self, inflight: usize) {
-        let inflight = u32::try_from(inflight).unwrap_or(u32::MAX);
+        let inflight = u16::try_from(inflight).unwrap_or(u16::MAX);
         if self.inflight.load(Ordering::Relaxed) != inflight {
             self.inflight.store(inflight, Ordering::Relaxed);
         }

@@ -1,13 +1,14 @@
 //! Accepting sockets: how many, how fast, and to which worker.
 
 use std::net::IpAddr;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use dunlin_auth::HashingPool;
-use dunlin_connection::{AdmissionLimits, Admissions, ListenerContext, Refused};
+use dunlin_connection::{
+    AdmissionLimits, Admissions, ListenerAdmissions, ListenerContext, Refused,
+};
 use dunlin_metrics::{Cells, Counter};
 use dunlin_net::{Accepted, Listener};
 use dunlin_router::Router;
@@ -60,7 +61,7 @@ pub struct Acceptor {
     /// What its connections have in common; a reload replaces it.
     pub context: Arc<ArcSwap<ListenerContext>>,
     /// Connections of the listener, which may have other sockets too.
-    pub connections: Arc<AtomicU32>,
+    pub connections: Arc<ListenerAdmissions>,
     /// How many there may be.
     pub limit: Arc<ArcSwap<Option<u32>>>,
     /// What acceptors share.
@@ -92,12 +93,9 @@ impl Acceptor {
         if shared.router.is_short_of_memory() {
             return shared.refuse(Counter::ConnectionsShortOfMemory, address, "limits.memory");
         }
-        let admission = shared.admissions.admit(
-            shared.limits.load().admission,
-            &self.connections,
-            **self.limit.load(),
-            address,
-        );
+        let admission =
+            self.connections
+                .admit(shared.limits.load().admission, **self.limit.load(), address);
         match admission {
             Ok(admission) => Some(Arrival {
                 listener: self.context.load_full(),

@@ -1,10 +1,9 @@
 //! What listens, and what a reload changes of it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use dunlin_connection::ListenerContext;
+use dunlin_connection::{ListenerAdmissions, ListenerContext};
 use dunlin_net::{Listener as Socket, ListenerSettings, Transport};
 use tokio::task::JoinHandle;
 
@@ -25,7 +24,7 @@ struct Running {
     listener: Listener,
     doors: Vec<Door>,
     /// Connections that came by any of the doors.
-    connections: Arc<AtomicU32>,
+    connections: Arc<ListenerAdmissions>,
     /// How many there may be.
     limit: Arc<ArcSwap<Option<u32>>>,
 }
@@ -166,7 +165,7 @@ impl Listeners {
         let mut running = Running {
             listener: listener.clone(),
             doors: Vec::new(),
-            connections: Arc::default(),
+            connections: self.shared.admissions.listener(),
             limit: Arc::new(ArcSwap::from_pointee(listener.max_connections)),
         };
         let mut refused = None;
@@ -241,7 +240,7 @@ impl Running {
             protocol: listener.protocol.word(),
             tls: listener.tls.is_some(),
             path: is_websocket.then(|| path.to_owned()),
-            connections: self.connections.load(Ordering::Relaxed),
+            connections: self.connections.connections(),
         })
     }
 }

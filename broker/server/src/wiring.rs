@@ -38,11 +38,11 @@ pub fn router(config: &Config) -> Settings {
     }
 }
 
-fn worker_count(workers: Workers) -> u32 {
+fn worker_count(workers: Workers) -> u16 {
     match workers {
-        Workers::Count(count) => count.into(),
+        Workers::Count(count) => count,
         Workers::Auto => std::thread::available_parallelism()
-            .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
+            .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1)),
     }
 }
 

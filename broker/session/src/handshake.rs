@@ -334,7 +334,7 @@ impl Negotiated {
             last_packet: now.monotonic,
             session_expiry: self.session_expiry,
             asked_to_persist: self.requested_session_expiry > 0,
-            authentication_method: self.authentication_method,
+            authentication_method: self.authentication_method.map(Box::new),
             reauthenticating: false,
         }
     }

@@ -33,7 +33,8 @@ pub struct Session {
     pub(crate) session_expiry: u32,
     /// CONNECT asked for a session that outlives its connection.
     pub(crate) asked_to_persist: bool,
-    pub(crate) authentication_method: Option<Box<str>>,
+    /// Boxed twice: few clients have one, and a session is small.
+    pub(crate) authentication_method: Option<Box<Box<str>>>,
     pub(crate) reauthenticating: bool,
 }
 
@@ -210,20 +211,20 @@ impl Session {
 
     /// Asks for the next step of a re-authentication.
     pub fn challenge(&self, data: &[u8], out: &mut Vec<u8>) {
-        let method = self.authentication_method.as_deref();
+        let method = self.method();
         challenge(method, ReasonCode::ContinueAuthentication, data, out);
     }
 
     /// A re-authentication succeeded.
     pub fn reauthenticated(&mut self, data: &[u8], out: &mut Vec<u8>) {
         self.reauthenticating = false;
-        let method = self.authentication_method.as_deref();
+        let method = self.method();
         challenge(method, ReasonCode::Success, data, out);
     }
 
     /// The method that the client authenticates with, if enhanced.
     pub fn authentication_method(&self) -> Option<&str> {
-        self.authentication_method.as_deref()
+        self.method()
     }
 
     /// When [`Session::timeout`] wants to be called next; `None` without keep alive.
@@ -285,6 +286,10 @@ impl Session {
             outbound: self.outbound,
             received: self.inbound.into_received(),
         }
+    }
+
+    fn method(&self) -> Option<&str> {
+        self.authentication_method.as_ref().map(|method| &***method)
     }
 
     fn check_terms(&self, publish: &Publish<'_>) -> Result<(), Failure> {
@@ -364,7 +369,7 @@ impl Session {
 
     fn auth<'p>(&mut self, auth: Auth<'p>) -> Result<Request<'p>, Failure> {
         let method = auth.properties.authentication_method();
-        if self.authentication_method.is_none() || method != self.authentication_method.as_deref() {
+        if self.authentication_method.is_none() || method != self.method() {
             return Err(Failure::protocol(
                 "AUTH with another method than CONNECT [MQTT-4.12.1-1]",
             ));

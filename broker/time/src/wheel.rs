@@ -36,7 +36,7 @@ struct Entry<T> {
 }
 
 /// Names one timer of a [`Wheel`]; stale once it fired or was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimerKey {
     index: u32,
     generation: u32,
