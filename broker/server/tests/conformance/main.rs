@@ -9,5 +9,12 @@
 mod support;
 
 mod connect;
+mod connection;
+mod publish;
+mod qos;
+mod retain;
 mod session;
+mod shared;
+mod subscribe;
+mod websocket;
 mod will;

@@ -217,7 +217,7 @@ fn mqtt_3_1_4_3_a_session_goes_from_one_version_to_the_other() {
     let (mut client, had_session) = Client::resuming(&broker, Version::Mqtt5, &name);
     assert!(had_session);
     client.expect_message(&topic, b"one");
-    drop(client);
+    client.lose();
     publisher.publish(&topic, b"two", Qos::AtLeastOnce);
     let (mut client, had_session) = Client::resuming(&broker, Version::Mqtt311, &name);
     assert!(had_session);
@@ -246,7 +246,7 @@ fn mqtt_4_4_0_1_unacknowledged_messages_are_sent_again_and_only_then() {
         // Nothing is repeated as long as the connection stands.
         sleep(Duration::from_millis(300));
         client.ping();
-        drop(client);
+        client.lose();
 
         let (mut client, had_session) = Client::resuming(&broker, version, &name);
         assert!(had_session);
@@ -291,7 +291,7 @@ fn mqtt5_4_4_0_2_a_refused_message_is_not_sent_again() {
     client.send(&Packet::Puback(refusal(one)));
     client.send(&Packet::Pubrec(refusal(two)));
     client.ping();
-    drop(client);
+    client.lose();
     let (mut client, _) = Client::resuming(&broker, Version::Mqtt5, &name);
     client.ping();
 }
@@ -314,7 +314,7 @@ fn mqtt_4_3_3_10_a_qos_2_message_repeated_after_a_reconnect_is_delivered_once() 
         let (mut client, _) = Client::resuming(&broker, version, &name);
         client.send(&Packet::Publish(publish));
         assert_eq!(client.receive().pubrec().0, 7);
-        drop(client);
+        client.lose();
         let (mut client, _) = Client::resuming(&broker, version, &name);
         client.send(&Packet::Publish(Publish {
             dup: true,

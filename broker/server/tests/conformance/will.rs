@@ -97,7 +97,7 @@ fn mqtt_3_1_2_10_disconnect_discards_the_will() {
         // Nor is it the session's: the next connection has no will and breaks.
         let (client, had_session) = Client::resuming(&broker, version, &name);
         assert!(had_session);
-        drop(client);
+        client.lose();
         // Published once, it is gone: the next connection's end publishes nothing.
         drop(client_with_will(&broker, version, &name, will));
         subscriber.expect_message(&topic, b"gone");
@@ -164,7 +164,7 @@ fn mqtt5_3_1_3_2_2_a_will_waits_for_its_delay() {
     };
     let client = client_with_will(&broker, Version::Mqtt5, &name, will);
     let before = Instant::now();
-    drop(client);
+    client.lose();
     subscriber.expect_message(&topic, b"late");
     let waited = before.elapsed();
     assert!(waited >= Duration::from_secs(1), "{waited:?}");
@@ -188,7 +188,7 @@ fn mqtt5_3_1_3_9_a_client_that_is_back_in_time_has_no_will() {
     let older = client_with_will(&broker, Version::Mqtt5, &name, will);
     let (mut newer, had_session) = Client::resuming(&broker, Version::Mqtt5, &name);
     assert!(had_session);
-    drop(older);
+    older.lose();
     std::thread::sleep(Duration::from_millis(1500));
     newer.publish(&topic, b"back", Qos::AtLeastOnce);
     subscriber.expect_message(&topic, b"back");

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 /// How long the broker may take to say where it listens.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The rules for a broker whose settings say `access.acl_file = "acl"`.
+const ACL: &str = "topic readwrite allowed\ntopic readwrite allowed/#\ntopic read readable\n";
+
 /// A running `dunlin` with one listener on the loopback; killed when dropped.
 pub struct Broker {
     process: Child,
@@ -40,6 +43,7 @@ impl Broker {
         );
         let file = directory.path().join("dunlin.toml");
         std::fs::write(&file, config).expect("a file");
+        std::fs::write(directory.path().join("acl"), ACL).expect("a file");
         let mut process = Command::new(env!("CARGO_BIN_EXE_dunlin"))
             .args(["serve", "--config"])
             .arg(&file)

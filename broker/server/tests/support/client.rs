@@ -1,5 +1,6 @@
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use dunlin_codec::{
@@ -20,6 +21,8 @@ pub struct Client {
     version: Version,
     stream: TcpStream,
     received: Vec<u8>,
+    /// Messages that came before an acknowledgement that a test waited for.
+    set_aside: VecDeque<Frame>,
     /// What the client said it takes: nothing larger may come [MQTT-3.1.2-24].
     maximum_packet_size: u32,
     last_packet_id: u16,
@@ -29,12 +32,17 @@ pub struct Client {
 impl Client {
     /// A connection without CONNECT.
     pub fn open(broker: &Broker, version: Version) -> Client {
-        let stream = broker.dial();
+        Client::over(broker.dial(), version)
+    }
+
+    /// The same on any socket.
+    pub fn over(stream: TcpStream, version: Version) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         Client {
             version,
             stream,
             received: Vec::new(),
+            set_aside: VecDeque::new(),
             maximum_packet_size: u32::MAX,
             last_packet_id: 0,
         }
@@ -42,7 +50,12 @@ impl Client {
 
     /// Sends a CONNECT; the answer with it.
     pub fn request(broker: &Broker, connect: &Connect<'_>) -> (Client, Frame) {
-        let mut client = Client::open(broker, connect.version);
+        Client::request_over(broker.dial(), connect)
+    }
+
+    /// The same on any socket.
+    pub fn request_over(stream: TcpStream, connect: &Connect<'_>) -> (Client, Frame) {
+        let mut client = Client::over(stream, connect.version);
         if let Some(maximum) = connect.properties.maximum_packet_size() {
             client.maximum_packet_size = maximum.get();
         }
@@ -107,8 +120,24 @@ impl Client {
         self.next().expect("a packet, not the end")
     }
 
+    /// The next packet that is no message; messages before it are set aside for later.
+    fn receive_answer(&mut self) -> Frame {
+        loop {
+            let frame = self.read().expect("an answer, not the end");
+            match frame.packet() {
+                Packet::Publish(_) => self.set_aside.push_back(frame),
+                _ => return frame,
+            }
+        }
+    }
+
     /// The next packet, or the end of the connection.
     pub fn next(&mut self) -> Option<Frame> {
+        let set_aside = self.set_aside.pop_front();
+        set_aside.or_else(|| self.read())
+    }
+
+    fn read(&mut self) -> Option<Frame> {
         loop {
             let maximum = self.maximum_packet_size;
             let frame = Frame::take(&mut self.received, self.version, maximum);
@@ -209,13 +238,16 @@ impl Client {
             ..*publish
         }));
         match publish.qos {
-            Qos::AtMostOnce => self.ping(),
-            Qos::AtLeastOnce => assert_eq!(self.receive().puback().0, packet_id.get()),
+            Qos::AtMostOnce => {
+                self.send(&Packet::Pingreq);
+                assert_eq!(self.receive_answer().packet(), Packet::Pingresp);
+            }
+            Qos::AtLeastOnce => assert_eq!(self.receive_answer().puback().0, packet_id.get()),
             Qos::ExactlyOnce => {
-                assert_eq!(self.receive().pubrec().0, packet_id.get());
+                assert_eq!(self.receive_answer().pubrec().0, packet_id.get());
                 self.pubrel(packet_id);
                 let pubcomp = (packet_id.get(), ReasonCode::Success);
-                assert_eq!(self.receive().pubcomp(), pubcomp);
+                assert_eq!(self.receive_answer().pubcomp(), pubcomp);
             }
         }
     }
@@ -282,12 +314,19 @@ impl Client {
             (Qos::ExactlyOnce, Some(packet_id)) => {
                 self.pubrec(packet_id);
                 let pubrel = (packet_id.get(), ReasonCode::Success);
-                assert_eq!(self.receive().pubrel(), pubrel);
+                assert_eq!(self.receive_answer().pubrel(), pubrel);
                 self.pubcomp(packet_id);
             }
             _ => {}
         }
         frame
+    }
+
+    /// The connection breaks without DISCONNECT; the broker has noticed on return.
+    pub fn lose(mut self) {
+        // It may be broken already.
+        let _ = self.stream.shutdown(Shutdown::Write);
+        while self.read().is_some() {}
     }
 
     /// Leaves with DISCONNECT; what the broker does about it is done on return.
@@ -298,6 +337,6 @@ impl Client {
     /// Leaves with this DISCONNECT.
     pub fn disconnect_with(mut self, disconnect: Disconnect<'_>) {
         self.send(&Packet::Disconnect(disconnect));
-        while self.next().is_some() {}
+        while self.read().is_some() {}
     }
 }

@@ -1,0 +1,307 @@
+//! `dunlin` as an operator sees it: a process with a configuration file, a log, signals, and an
+//! HTTP address.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dunlin_codec::{Connect, ReasonCode, Version};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::support::Client;
+
+/// How long the broker may take for anything.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at what changes without telling.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A running `dunlin`; killed when dropped.
+pub struct Daemon {
+    process: Child,
+    directory: TempDir,
+    log: Receiver<String>,
+    /// Lines that were read while waiting for others.
+    before: Vec<String>,
+    listeners: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+/// One listener on a port that the system chooses.
+pub const LISTENER: &str = "\n[[listeners]]\naddress = \"127.0.0.1:0\"\n";
+
+impl Daemon {
+    /// A broker with these settings beside [`LISTENER`] and an admin address.
+    pub fn with(settings: &str) -> Daemon {
+        Daemon::start(&format!("{settings}{LISTENER}"))
+    }
+
+    /// A broker with the whole configuration but workers and an admin address. `{dir}` stands for
+    /// a directory of its own.
+    pub fn start(toml: &str) -> Daemon {
+        Daemon::prepared(TempDir::new().expect("a directory"), toml)
+    }
+
+    /// The same in a directory that holds files already.
+    pub fn prepared(directory: TempDir, toml: &str) -> Daemon {
+        let toml = complete(&directory, toml);
+        let mut daemon = Daemon::spawn(directory, &toml);
+        daemon.read_start(|daemon| daemon.admin.is_some());
+        daemon
+    }
+
+    /// A broker with exactly this configuration, known to listen.
+    pub fn without_admin(toml: &str) -> Daemon {
+        let mut daemon = Daemon::spawn(TempDir::new().expect("a directory"), toml);
+        daemon.read_start(|daemon| !daemon.listeners.is_empty());
+        daemon
+    }
+
+    fn spawn(directory: TempDir, toml: &str) -> Daemon {
+        let file = directory.path().join("dunlin.toml");
+        write(&file, toml);
+        let mut process = Command::new(env!("CARGO_BIN_EXE_dunlin"))
+            .args(["serve", "--config"])
+            .arg(&file)
+            .current_dir(&directory)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let log = follow(&mut process);
+        Daemon {
+            process,
+            directory,
+            log,
+            before: Vec::new(),
+            listeners: Vec::new(),
+            admin: None,
+        }
+    }
+
+    fn read_start(&mut self, started: impl Fn(&Daemon) -> bool) {
+        while !started(self) {
+            let line = self.next_line("it listens");
+            if let Some(rest) = after(&line, "listening address=\"") {
+                self.listeners.push(rest.parse().expect("an address"));
+            }
+            if let Some(rest) = after(&line, "dashboard, metrics and API url=http://") {
+                let address = rest.trim_end_matches('/');
+                self.admin = Some(address.parse().expect("an address"));
+            }
+        }
+    }
+
+    /// Where the `n`-th listener is.
+    pub fn listener(&self, n: usize) -> SocketAddr {
+        self.listeners[n]
+    }
+
+    /// Where the admin address is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.expect("it was waited for")
+    }
+
+    /// A connection to the first listener.
+    pub fn dial(&self) -> TcpStream {
+        dial(self.listeners[0])
+    }
+
+    /// A client of the first listener with a clean session.
+    pub fn client(&self, client_id: &str) -> Client {
+        self.client_with(&Connect {
+            version: Version::Mqtt5,
+            client_id,
+            clean_start: true,
+            ..Connect::default()
+        })
+    }
+
+    /// A client of the first listener that is let in.
+    pub fn client_with(&self, connect: &Connect<'_>) -> Client {
+        let (client, reason) = self.ask(connect);
+        assert_eq!(reason, ReasonCode::Success);
+        client
+    }
+
+    /// A client of the first listener, and the answer to its CONNECT.
+    pub fn ask(&self, connect: &Connect<'_>) -> (Client, ReasonCode) {
+        let (client, connack) = Client::request_over(self.dial(), connect);
+        (client, connack.connack().reason)
+    }
+
+    /// A file in the broker's directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file in the broker's directory, or writes it anew.
+    pub fn write(&self, name: &str, text: &str) {
+        write(&self.file(name), text);
+    }
+
+    /// Writes the configuration anew.
+    pub fn configure(&self, toml: &str) {
+        self.write("dunlin.toml", &complete(&self.directory, toml));
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.process.id())
+            .ok()
+            .and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("it runs");
+    }
+
+    /// Waits for a line of the log that contains `text`, after those seen before.
+    pub fn expect_log(&mut self, text: &str) -> String {
+        loop {
+            let line = self.next_line(text);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Whether an earlier line contained `text`.
+    pub fn has_logged(&self, text: &str) -> bool {
+        self.before.iter().any(|line| line.contains(text))
+    }
+
+    fn next_line(&mut self, wanted: &str) -> String {
+        match self.log.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.before.push(line.clone());
+                line
+            }
+            Err(error) => panic!("{error} while waiting for {wanted:?}: {:#?}", self.before),
+        }
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end");
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// A request; the answer's status and body.
+    pub fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let head = "Content-Type: application/json\r\n";
+        let (status, _, body) = self.http_with(method, path, head, body);
+        (status, body)
+    }
+
+    /// A request with these headers; the answer's status, headers and body.
+    pub fn http_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String, String) {
+        let host = match headers.to_ascii_lowercase().contains("host:") {
+            true => String::new(),
+            false => format!("Host: {}\r\n", self.admin()),
+        };
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        let mut stream = dial(self.admin());
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        (status.expect("a status"), head.to_owned(), body.to_owned())
+    }
+
+    /// What a metric says now.
+    pub fn metric(&self, name: &str) -> u64 {
+        let (status, text) = self.http("GET", "/metrics", "");
+        assert_eq!(status, 200, "{text}");
+        let start = format!("dunlin_{name} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&start));
+        let value = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+        value.parse::<f64>().expect("a number") as u64
+    }
+
+    /// Waits until a metric is at least so much: what it counts may be on its way.
+    pub fn expect_metric(&self, name: &str, least: u64) {
+        let start = Instant::now();
+        while self.metric(name) < least {
+            let waited = start.elapsed();
+            assert!(waited < PATIENCE, "{name} is {}", self.metric(name));
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until a probe answers with this status.
+    pub fn expect_status(&self, path: &str, status: u16) {
+        let start = Instant::now();
+        while self.http("GET", path, "").0 != status {
+            assert!(start.elapsed() < PATIENCE, "{path} is never {status}");
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself, as some tests want.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A connection with bounds on its silence.
+pub fn dial(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the broker accepts");
+    stream.set_nodelay(true).expect("a socket");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream
+}
+
+fn complete(directory: &TempDir, toml: &str) -> String {
+    let path = directory.path().to_str().expect("a path in UTF-8");
+    let admin = match toml.contains("admin.") {
+        true => "",
+        false => "admin.address = \"127.0.0.1:0\"\n",
+    };
+    format!("workers = 2\n{admin}{toml}").replace("{dir}", path)
+}
+
+/// At once, so that the broker never reads half a file.
+fn write(file: &PathBuf, text: &str) {
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, text).expect("a file");
+    std::fs::rename(&draft, file).expect("a file");
+}
+
+/// Reads the log to its end, so that the broker never waits for us.
+fn follow(process: &mut Child) -> Receiver<String> {
+    let log = BufReader::new(process.stderr.take().expect("it is piped"));
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            // The test may be over.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+fn after<'a>(line: &'a str, text: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(text)?;
+    Some(rest.split_once('"').map_or(rest, |(address, _)| address))
+}
