@@ -240,7 +240,7 @@ impl Lane {
     ) {
         let exact = matches.exact.as_deref().unwrap_or_default();
         let wildcard = matches.wildcard.as_deref().unwrap_or_default();
-        if may_repeat(exact, wildcard) {
+        if matches.repeats {
             return self.to_merged(router, message, exact, wildcard, published);
         }
         for target in exact.iter().chain(wildcard) {
@@ -396,23 +396,4 @@ fn merge(one: Delivery, other: Delivery) -> Delivery {
         unchecked: one.unchecked && other.unchecked,
         ..one
     }
-}
-
-/// Whether a session may stand twice: in the wildcard targets, or in both. Wildcard targets are
-/// sorted by key, so that equal ones are neighbours.
-fn may_repeat(exact: &[Target], wildcard: &[Target]) -> bool {
-    const CHEAP: usize = 4096;
-    if wildcard.is_empty() {
-        return false;
-    }
-    if wildcard
-        .windows(2)
-        .any(|pair| pair[0].key() == pair[1].key())
-    {
-        return true;
-    }
-    exact.len() * wildcard.len() > CHEAP
-        || exact
-            .iter()
-            .any(|one| wildcard.iter().any(|other| one.key() == other.key()))
 }

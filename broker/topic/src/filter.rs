@@ -86,14 +86,8 @@ impl<'a> TopicFilter<'a> {
         if self.starts_with_wildcard() && other.is_system() {
             return false;
         }
-        // A name has at least one level, so that `#` asks for no more than `+/#` does.
-        let other = if other.0 == MULTI_LEVEL {
-            "+/#"
-        } else {
-            other.0
-        };
         let mut wide = self.levels();
-        let mut narrow = other.split('/');
+        let mut narrow = other.least().split('/');
         loop {
             match (wide.next(), narrow.next()) {
                 (Some(MULTI_LEVEL), _) | (None, None) => return true,
@@ -112,8 +106,8 @@ impl<'a> TopicFilter<'a> {
         {
             return false;
         }
-        let mut left = self.levels();
-        let mut right = other.levels();
+        let mut left = self.least().split('/');
+        let mut right = other.least().split('/');
         loop {
             match (left.next(), right.next()) {
                 (Some(MULTI_LEVEL), _) | (_, Some(MULTI_LEVEL)) | (None, None) => return true,
@@ -128,6 +122,16 @@ impl<'a> TopicFilter<'a> {
     pub fn as_name(self) -> Option<TopicName<'a>> {
         // The bound on levels was the caller's, when this filter was made.
         (!self.has_wildcards()).then(|| TopicName::from_valid(self.0))
+    }
+
+    /// A filter for the same names that says that there must be a level: the only name without one
+    /// would be the empty name, which is none.
+    fn least(self) -> &'a str {
+        match self.0 {
+            MULTI_LEVEL => "+/#",
+            "/#" => "/+/#",
+            other => other,
+        }
     }
 
     pub(crate) fn starts_with_wildcard(self) -> bool {

@@ -11,6 +11,9 @@ mod trie;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
 pub use cache::{Cache, CacheLimits};
 pub use targets::Target;
 
@@ -82,6 +85,8 @@ pub struct Matches<T> {
     /// The targets of all filters with wildcards that match; a key stands here once for each of
     /// its filters.
     pub wildcard: Option<Arc<[T]>>,
+    /// Whether some key stands more than once in both together.
+    pub repeats: bool,
 }
 
 /// How many cached answers a lookup that misses checks for being out of date.
@@ -183,8 +188,25 @@ impl<T: Target> Index<T> {
             1 => found.pop().map(Targets::into_slice),
             _ => Some(joined(found)),
         };
-        Matches { exact, wildcard }
+        let repeats = repeats(&exact, &wildcard);
+        Matches {
+            exact,
+            wildcard,
+            repeats,
+        }
     }
+}
+
+/// Each key stands once in `exact`, so that alone needs no look.
+fn repeats<T: Target>(exact: &Option<Arc<[T]>>, wildcard: &Option<Arc<[T]>>) -> bool {
+    let wildcard = wildcard.as_deref().unwrap_or_default();
+    let exact = exact.as_deref().unwrap_or_default();
+    if wildcard.is_empty() || exact.len() + wildcard.len() == 1 {
+        return false;
+    }
+    let mut seen = HashSet::with_capacity_and_hasher(wildcard.len(), RandomState::default());
+    !wildcard.iter().all(|target| seen.insert(target.key()))
+        || exact.iter().any(|target| seen.contains(&target.key()))
 }
 
 /// All targets in one slice; leaves `found` empty.

@@ -209,7 +209,7 @@ struct Digits<'a> {
     bits: u64,
 }
 
-const DIGIT_BITS: u32 = 5;
+const DIGIT_BITS: u32 = 4;
 const DIGITS_PER_ROUND: u32 = u64::BITS / DIGIT_BITS;
 
 impl<'a> Digits<'a> {
