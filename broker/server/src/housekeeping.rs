@@ -7,13 +7,16 @@ use std::time::Duration;
 use dunlin_router::{Dispatch, Router};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use crate::allocator;
 use crate::config::Config;
 use crate::system_topics::SystemTopics;
 
 /// How late sessions and wills may be.
 const TICK: Duration = Duration::from_millis(100);
 /// Between two looks at the process' memory.
-const MEMORY_TICK: Duration = Duration::from_millis(500);
+const MEMORY_TICK: Duration = Duration::from_millis(100);
+/// Between two times that queues are dropped: the memory of the first is on its way back.
+const SHED_PAUSE: Duration = Duration::from_secs(1);
 /// Between two steps of removing expired retained messages.
 const SWEEP_TICK: Duration = Duration::from_secs(1);
 
@@ -45,6 +48,7 @@ pub async fn memory(router: Arc<Router>, config: &Config) {
         return std::future::pending().await;
     };
     let mut tick = every(MEMORY_TICK);
+    let mut shed = None;
     loop {
         tick.tick().await;
         let Some(resident) = resident_memory() else {
@@ -62,8 +66,10 @@ pub async fn memory(router: Arc<Router>, config: &Config) {
                 false => tracing::info!(resident, budget, "within limits.memory again"),
             }
         }
-        if short {
+        if short && shed.is_none_or(|at: Instant| at.elapsed() >= SHED_PAUSE) {
+            shed = Some(Instant::now());
             router.shed_largest_queues();
+            allocator::give_back();
         }
     }
 }

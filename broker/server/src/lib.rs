@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod admin;
+mod allocator;
 pub mod cli;
 pub mod config;
 mod housekeeping;

@@ -4,6 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use dunlin_connection::{Admission, ListenerContext, Worker, WorkerSettings, serve};
 use dunlin_metrics::Registry;
@@ -12,6 +13,8 @@ use dunlin_router::Router;
 use dunlin_time::Clock;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::allocator;
 
 /// Sockets on their way to one worker.
 const ARRIVALS: usize = 1024;
@@ -107,7 +110,26 @@ fn run(
         }
     };
     let _ = ready.send(Ok(()));
-    runtime.block_on(receive(Worker::new(settings), arrivals));
+    let router = settings.router.clone();
+    let worker = Worker::new(settings);
+    runtime.block_on(async {
+        tokio::task::spawn_local(tidy(worker.clone(), router));
+        receive(worker, arrivals).await;
+    });
+}
+
+/// Between two looks at what a worker keeps for later.
+const TIDY_TICK: Duration = Duration::from_millis(250);
+
+/// Keeps caches small, and memory that is free with the system while the process has too much.
+async fn tidy(worker: Rc<Worker>, router: Arc<Router>) {
+    loop {
+        tokio::time::sleep(TIDY_TICK).await;
+        worker.sweep();
+        if router.is_short_of_memory() {
+            allocator::give_back();
+        }
+    }
 }
 
 async fn receive(worker: Rc<Worker>, mut arrivals: mpsc::Receiver<Arrival>) {
@@ -121,6 +143,6 @@ async fn receive(worker: Rc<Worker>, mut arrivals: mpsc::Receiver<Arrival>) {
         tokio::task::spawn_local(serve(worker.clone(), listener, accepted, admission));
     }
     while worker.connections() > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

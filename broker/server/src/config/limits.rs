@@ -57,9 +57,11 @@ section! {
         /// Sessions, connected or waiting to be resumed; a new client beyond it
         /// is refused. Raise it with memory.
         pub sessions: Option<u32> = Some(100_000); 1..=4_294_967_295,
-        /// Memory of the whole process; beyond it the longest queues lose
-        /// messages first, then new connections are refused. `"auto"` is half of
-        /// what the machine or its control group has.
+        /// Memory of the whole process. Beyond it the largest queues are dropped
+        /// first, messages are not queued, new connections are refused, and
+        /// clients in the middle of a packet above 16 KiB are disconnected, until
+        /// there is less. `"auto"` is half of what the machine or its control
+        /// group has.
         pub memory: MemoryBudget = MemoryBudget::Auto; 16_777_216..=u64::MAX,
         /// Levels in a topic or filter. Lower it to what your topics have.
         pub topic_levels: u16 = 128; 1..=65_535,

@@ -278,7 +278,11 @@ fn complete(directory: &TempDir, toml: &str) -> String {
         true => "",
         false => "admin.address = \"127.0.0.1:0\"\n",
     };
-    format!("workers = 2\n{admin}{toml}").replace("{dir}", path)
+    let workers = match toml.contains("workers") {
+        true => "",
+        false => "workers = 2\n",
+    };
+    format!("{workers}{admin}{toml}").replace("{dir}", path)
 }
 
 /// At once, so that the broker never reads half a file.
