@@ -92,8 +92,8 @@ section! {
 section! {
     /// What is logged, how and where.
     pub struct Logging {
-        /// The least important lines to log. Change it to `"debug"` to see
-        /// every packet's kind.
+        /// The least important lines to log. Change it to `"debug"` to see why
+        /// connections fail before their CONNECT.
         pub level: LogLevel = LogLevel::Info,
         /// Lines for people, or one JSON object per line for machines.
         pub format: LogFormat = LogFormat::Text,
@@ -119,7 +119,7 @@ choices! {
         Warn = "warn",
         /// What happens, a line per connection.
         Info = "info",
-        /// Each packet's kind, without payloads.
+        /// Why sockets were closed before a client was known.
         Debug = "debug",
         /// Everything.
         Trace = "trace",
