@@ -13,6 +13,7 @@ mod housekeeping;
 mod listeners;
 mod logging;
 pub mod mosquitto;
+mod open_files;
 mod passwd;
 mod pid_file;
 mod reload;

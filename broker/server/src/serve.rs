@@ -25,7 +25,7 @@ use crate::listeners::Listeners;
 use crate::logging::LogHandle;
 use crate::pid_file::PidFile;
 use crate::workers::{Thread, Workers};
-use crate::{housekeeping, logging, reload, wiring};
+use crate::{housekeeping, logging, open_files, reload, wiring};
 
 /// Reloads that the API may have asked for and that are not done yet.
 const RELOADS: usize = 4;
@@ -40,6 +40,7 @@ pub fn run(request: Request) -> Result<(), String> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    open_files::raise(loaded.config.limits.connections);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())

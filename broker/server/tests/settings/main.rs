@@ -6,7 +6,7 @@ mod daemon;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
@@ -143,4 +143,28 @@ fn a_listener_overrides_what_holds_for_all() {
     client.subscribe("a", Qos::AtLeastOnce);
     let (_, one) = daemon.http("GET", &format!("/api/v1/clients/{id}"), "");
     assert!(one.contains("\"tenant/a\""), "{one}");
+}
+
+#[test]
+fn fewer_files_than_connections_are_a_warning() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("dunlin.toml");
+    std::fs::write(&file, format!("admin.address = \"off\"\n{LISTENER}")).expect("a file");
+    let mut process = Command::new("sh")
+        .args(["-c", "ulimit -n 300 && exec \"$0\" --config \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_dunlin"))
+        .arg(&file)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process");
+    let log = BufReader::new(process.stderr.take().expect("it is piped"));
+    let before_listening = log
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.contains("listening"));
+    let said: Vec<_> = before_listening.collect();
+    process.kill().expect("it runs");
+    process.wait().expect("a child");
+    let expected = "limits.connections is 20000, but the process may open 300 files";
+    assert!(said.iter().any(|line| line.contains(expected)), "{said:#?}");
 }
