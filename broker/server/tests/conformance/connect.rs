@@ -1,8 +1,10 @@
 //! CONNECT and its answer: 3.1 and 3.2 of both standards.
 
-use dunlin_codec::{Connect, Packet, Property, Publish, Qos, ReasonCode, Version, Will};
+use dunlin_codec::{
+    Connect, Packet, Property, Publish, Qos, ReasonCode, SubscriptionOptions, Version, Will, encode,
+};
 
-use crate::support::{BOTH, Broker, Client, fresh, properties};
+use crate::support::{BOTH, Broker, Client, fresh, id, properties};
 
 // proves: MQTT311 [MQTT-3.1.4-4] [MQTT-3.2.0-1]
 // proves: MQTT5 [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT-3.2.2-1]
@@ -327,42 +329,62 @@ fn mqtt_3_1_3_9_a_client_id_that_is_not_accepted_is_refused_with_its_code() {
     }
 }
 
-// proves: MQTT311 [MQTT-3.1.4-5] MQTT5 [MQTT-3.1.4-2] [MQTT-3.1.4-6] [MQTT-3.2.2-8]
+// proves: MQTT311 [MQTT-3.1.4-5] MQTT5 [MQTT-3.1.4-6]
 #[test]
 fn mqtt_3_1_4_5_what_follows_a_refused_connect_is_not_done() {
-    let open = Broker::start("access.allow_anonymous = false", "");
-    let topic = fresh("topic");
+    let broker = Broker::start("access.allow_zero_length_clientid = false", "");
     for version in BOTH {
-        let (name, other) = (fresh("client"), fresh("client"));
-        let connect = Connect {
+        let mut reader = Client::clean(&broker, version, &fresh("client"));
+        reader.subscribe("topic", Qos::AtLeastOnce);
+        let mut client = Client::open(&broker, version);
+        let mut bytes = Vec::new();
+        let connect = Packet::Connect(Connect {
             version,
-            client_id: &name,
+            clean_start: true,
+            ..Connect::default()
+        });
+        let publish = Packet::Publish(Publish {
+            topic: "topic",
+            payload: b"refused",
+            qos: Qos::AtLeastOnce,
+            packet_id: Some(id(1)),
+            ..Publish::default()
+        });
+        for packet in [connect, publish] {
+            encode(&packet, version, &mut bytes).expect("it has an encoding");
+        }
+        client.send_bytes(&bytes);
+        let reason = client.receive().connack().reason;
+        assert_eq!(reason, ReasonCode::ClientIdentifierNotValid);
+        client.expect_close();
+        reader.publish("topic", b"after", Qos::AtLeastOnce);
+        reader.expect_message("topic", b"after");
+    }
+}
+
+// proves: MQTT5 [MQTT-3.1.4-2] [MQTT-3.2.2-8]
+#[test]
+fn mqtt_3_1_4_2_a_client_that_is_not_allowed_is_told_so_and_cut() {
+    let broker = Broker::start("access.allow_anonymous = false", "");
+    for version in BOTH {
+        let anonymous = Connect {
+            version,
+            client_id: "client",
             clean_start: true,
             ..Connect::default()
         };
-        let mut client = Client::open(&open, version);
-        client.send(&Packet::Connect(connect));
-        client.send(&Packet::Publish(Publish {
-            topic: &topic,
-            qos: Qos::AtLeastOnce,
-            packet_id: Some(crate::support::id(1)),
-            ..Publish::default()
-        }));
-        let connack = client.receive();
-        assert_eq!(connack.connack().reason, ReasonCode::NotAuthorized);
-        client.expect_close();
-        // A user who is not known is refused like one with a wrong password.
         let stranger = Connect {
-            client_id: &other,
             username: Some("stranger"),
             password: Some(b"secret"),
-            ..connect
+            ..anonymous
         };
-        let (mut client, connack) = Client::request(&open, &stranger);
-        let reason = connack.connack().reason;
-        let refused = [ReasonCode::NotAuthorized, ReasonCode::BadUserNameOrPassword];
-        assert!(refused.contains(&reason), "{reason:?}");
-        client.expect_close();
+        for connect in [anonymous, stranger] {
+            let (mut client, connack) = Client::request(&broker, &connect);
+            let reason = connack.connack().reason;
+            let refused = [ReasonCode::NotAuthorized, ReasonCode::BadUserNameOrPassword];
+            assert!(refused.contains(&reason), "{reason:?}");
+            client.expect_close();
+        }
     }
 }
 
@@ -379,7 +401,7 @@ fn mqtt5_3_2_2_9_a_maximum_qos_is_announced_and_kept() {
     let (mut client, connack) = Client::request(&broker, &connect);
     let maximum = connack.connack().properties.maximum_qos();
     assert_eq!(maximum, Some(Qos::AtLeastOnce));
-    let asked = dunlin_codec::SubscriptionOptions {
+    let asked = SubscriptionOptions {
         qos: Qos::ExactlyOnce,
         ..Default::default()
     };
@@ -388,7 +410,7 @@ fn mqtt5_3_2_2_9_a_maximum_qos_is_announced_and_kept() {
     client.send(&Packet::Publish(Publish {
         topic: "a",
         qos: Qos::ExactlyOnce,
-        packet_id: Some(crate::support::id(1)),
+        packet_id: Some(id(1)),
         ..Publish::default()
     }));
     client.expect_end(ReasonCode::QosNotSupported);

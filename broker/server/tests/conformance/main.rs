@@ -16,5 +16,6 @@ mod retain;
 mod session;
 mod shared;
 mod subscribe;
+mod table;
 mod websocket;
 mod will;

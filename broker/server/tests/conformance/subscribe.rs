@@ -1,6 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE: 3.8 to 3.11 and 4.7 of both standards.
 
-use dunlin_codec::{Properties, Property, Qos, ReasonCode, SubscriptionOptions, Version};
+use dunlin_codec::{Packet, Properties, Property, Qos, ReasonCode, SubscriptionOptions, Version};
 
 use crate::support::{BOTH, Broker, Client, fresh, properties};
 
@@ -264,6 +264,43 @@ fn mqtt_3_8_4_3_a_second_subscription_to_a_filter_replaces_the_first() {
         publisher.publish(&topic, b"to nobody", Qos::ExactlyOnce);
         client.ping();
         publisher.publish_retained(&topic, b"", Qos::AtMostOnce);
+    }
+}
+
+// proves: MQTT311 [MQTT-3.8.4-3] MQTT5 [MQTT-3.8.4-4]
+#[test]
+fn mqtt_3_8_4_4_no_message_is_lost_while_a_subscription_is_replaced() {
+    let broker = Broker::shared();
+    for version in BOTH {
+        let topic = fresh("topic");
+        let mut client = Client::clean(&broker, version, &fresh("client"));
+        client.subscribe(&topic, Qos::AtLeastOnce);
+        let mut publisher = Client::clean(&broker, version, &fresh("client"));
+        let publishing = std::thread::spawn({
+            let topic = topic.clone();
+            move || {
+                (0..100).for_each(|number| publisher.publish(&topic, &[number], Qos::AtLeastOnce))
+            }
+        });
+        let mut received = Vec::new();
+        let again: &[u8] = match version.has_properties() {
+            true => b"\x00\x09\x00",
+            false => b"\x00\x09",
+        };
+        let filter = [&[0, topic.len() as u8], topic.as_bytes(), b"\x01"].concat();
+        let again = [again, &filter].concat();
+        while received.len() < 100 {
+            // Nobody waits for the SUBACKs: they come between the messages.
+            client.send_bytes(&[0x82, again.len() as u8]);
+            client.send_bytes(&again);
+            let frame = client.receive();
+            if let Packet::Publish(publish) = frame.packet() {
+                received.push(publish.payload[0]);
+                client.puback(publish.packet_id.expect("an id"));
+            }
+        }
+        assert!(received.into_iter().eq(0..100));
+        publishing.join().expect("the publisher");
     }
 }
 
