@@ -10,6 +10,7 @@ use dunlin_time::Wall;
 use dunlin_topic::{Cache, CacheLimits, Matches, Target as _, TopicName};
 
 use crate::groups::Group;
+use crate::mailbox::Mailed;
 use crate::ports::{Reply, StoreError};
 use crate::retained::Kept;
 use crate::{Pushed, Router, SessionTarget, Subscriber, Target};
@@ -52,6 +53,9 @@ pub struct Publication<'a> {
     pub payload: &'a [u8],
 }
 
+/// Ready when a message may be acknowledged.
+pub type Stored = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
 /// What became of a message.
 #[derive(Default)]
 pub struct Published {
@@ -62,7 +66,7 @@ pub struct Published {
     /// A connected session that is falling behind: reason to read the publisher less eagerly.
     pub crowded: Option<Arc<Subscriber>>,
     /// Present if the acknowledgement has to wait for a store.
-    pub durable: Option<Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>>,
+    pub durable: Option<Stored>,
 }
 
 impl Published {
@@ -147,7 +151,7 @@ impl Dispatch {
             let mut published = Published::default();
             if let Some(group) = group {
                 self.lane
-                    .to_group(router, &group, &delivery.message, &mut published);
+                    .queue_to_group(router, &group, &delivery.message, &mut published);
             }
             dropped += u64::from(published.matched == 0);
         }
@@ -201,9 +205,9 @@ impl Lane {
                 Kept::Yes => stored = router.store.retained(message),
                 Kept::No => self.cells.add(Counter::RetainedRefused, 1),
             }
-            self.to_targets(router, message, matches, &mut published);
+            self.queue_all(router, message, matches, &mut published);
         } else {
-            self.to_targets(router, message, matches, &mut published);
+            self.queue_all(router, message, matches, &mut published);
         }
         if published.matched == 0 {
             self.cells.add(Counter::PublishesUnrouted, 1);
@@ -231,7 +235,7 @@ impl Lane {
         }
     }
 
-    fn to_targets(
+    fn queue_all(
         &mut self,
         router: &Router,
         message: &Message,
@@ -241,19 +245,19 @@ impl Lane {
         let exact = matches.exact.as_deref().unwrap_or_default();
         let wildcard = matches.wildcard.as_deref().unwrap_or_default();
         if matches.repeats {
-            return self.to_merged(router, message, exact, wildcard, published);
+            return self.queue_merged(router, message, exact, wildcard, published);
         }
         for target in exact.iter().chain(wildcard) {
             match target {
-                Target::Session(target) => self.to_session(router, target, message, published),
-                Target::Group(group) => self.to_group(router, group, message, published),
+                Target::Session(target) => self.queue_one(router, target, message, published),
+                Target::Group(group) => self.queue_to_group(router, group, message, published),
             }
         }
     }
 
     /// A session whose subscriptions overlap gets the message once, with the highest QoS and all
     /// identifiers [MQTT-3.3.4-2] [MQTT-3.3.4-4].
-    fn to_merged(
+    fn queue_merged(
         &mut self,
         router: &Router,
         message: &Message,
@@ -265,7 +269,7 @@ impl Lane {
         all.sort_by_key(|target| target.key());
         for same in all.chunk_by(|one, other| one.key() == other.key()) {
             match same[0] {
-                Target::Group(group) => self.to_group(router, group, message, published),
+                Target::Group(group) => self.queue_to_group(router, group, message, published),
                 Target::Session(first) => {
                     let targets = same.iter().filter_map(|target| match target {
                         Target::Session(target) => Some(target),
@@ -280,7 +284,7 @@ impl Lane {
         }
     }
 
-    fn to_session(
+    fn queue_one(
         &mut self,
         router: &Router,
         target: &SessionTarget,
@@ -295,7 +299,7 @@ impl Lane {
         );
     }
 
-    fn to_group(
+    fn queue_to_group(
         &mut self,
         router: &Router,
         group: &Arc<Group>,
@@ -350,13 +354,17 @@ impl Lane {
         if delivery.qos != Qos::AtMostOnce && subscriber.is_persistent() {
             self.durable.push(subscriber.clone());
         }
-        if subscriber.home() != self.thread
-            && let Some(home) = router.mailboxes.send(self.thread, subscriber, &delivery)
-        {
-            if !self.to_ring.contains(&home) {
-                self.to_ring.push(home);
+        if subscriber.home() != self.thread {
+            match router.mailboxes.send(self.thread, subscriber, &delivery) {
+                Mailed::Here => {}
+                Mailed::Full => return false,
+                Mailed::To(home) => {
+                    if !self.to_ring.contains(&home) {
+                        self.to_ring.push(home);
+                    }
+                    return true;
+                }
             }
-            return true;
         }
         match subscriber.push(delivery, &router.settings.queue) {
             Pushed::Queued | Pushed::Away => true,

@@ -39,7 +39,7 @@ use tokio::sync::Notify;
 
 pub use attach::{AttachError, AttachRequest, Attached};
 pub use detach::Departure;
-pub use dispatch::{Dispatch, Publication, Published};
+pub use dispatch::{Dispatch, Publication, Published, Stored};
 pub use groups::Strategy;
 pub use retained::RetainedLimits;
 pub use subscribe::{Scan, SubscribeRequest, Subscribed};

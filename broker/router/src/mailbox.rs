@@ -24,6 +24,19 @@ struct Receiver {
     waker: Mutex<Option<Waker>>,
 }
 
+/// Deliveries on their way in one lane: so many come of one turn only when its receiver is stuck.
+const LANE_MAX: usize = 65_536;
+
+/// What became of a delivery given to the mail.
+pub(crate) enum Mailed {
+    /// The session is on the sender's thread, who delivers.
+    Here,
+    /// It is on its way to this worker, who is to be rung.
+    To(u16),
+    /// The session's queue is full, or the way to it is.
+    Full,
+}
+
 type Lane = Vec<(Arc<Subscriber>, Delivery)>;
 
 impl Mailboxes {
@@ -39,25 +52,23 @@ impl Mailboxes {
         }
     }
 
-    /// Puts a delivery on the way from thread `from` to its session's home; gives that home back,
-    /// to be rung. `None` if the home is `from` itself: the caller delivers.
-    pub fn send(
-        &self,
-        from: u16,
-        subscriber: &Arc<Subscriber>,
-        delivery: &Delivery,
-    ) -> Option<u16> {
+    /// Puts a delivery on the way from thread `from` to its session's home.
+    pub fn send(&self, from: u16, subscriber: &Arc<Subscriber>, delivery: &Delivery) -> Mailed {
         loop {
             let home = subscriber.home();
             if home == from {
-                return None;
+                return Mailed::Here;
             }
             let mut lane = self.receivers[home as usize].lanes[from as usize].lock();
             // A session that moved meanwhile has had this lane emptied: later mail takes the new one.
-            if subscriber.home() == home {
-                lane.push((subscriber.clone(), delivery.clone()));
-                return Some(home);
+            if subscriber.home() != home {
+                continue;
             }
+            if subscriber.is_full() || lane.len() >= LANE_MAX {
+                return Mailed::Full;
+            }
+            lane.push((subscriber.clone(), delivery.clone()));
+            return Mailed::To(home);
         }
     }
 

@@ -26,6 +26,9 @@ pub struct Subscriber {
     home: AtomicU16,
     /// Whether the session outlives its connection: then its messages gate acknowledgements.
     persistent: AtomicBool,
+    /// Whether the queue was at its limit when it last changed: for those who send by mailbox and
+    /// cannot wait to see.
+    full: AtomicBool,
     /// Messages sent and unacknowledged, as of the last turn: for shared subscriptions.
     inflight: AtomicU16,
     // Locked for a push or a swap, by any worker; never while another lock is taken.
@@ -112,6 +115,7 @@ impl Subscriber {
             client_id,
             home: AtomicU16::new(home),
             persistent: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             inflight: AtomicU16::new(0),
             inbox: Mutex::default(),
             subscriptions: Mutex::default(),
@@ -130,6 +134,11 @@ impl Subscriber {
     /// Whether the session outlives its connection.
     pub fn is_persistent(&self) -> bool {
         self.persistent.load(Ordering::Relaxed)
+    }
+
+    /// Whether the queue takes no more, as far as is known without its lock.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// Set at CONNECT, and again if DISCONNECT changes the expiry.
@@ -160,6 +169,7 @@ impl Subscriber {
         if inbox.queue.len() >= limits.messages || inbox.bytes + bytes > limits.bytes {
             // A message larger than the whole limit still passes through an empty queue.
             if !inbox.queue.is_empty() {
+                self.full.store(true, Ordering::Relaxed);
                 return Pushed::Full;
             }
         }
@@ -241,6 +251,9 @@ impl Subscriber {
             taken += 1;
         }
         inbox.bytes -= size;
+        if taken > 0 && self.is_full() {
+            self.full.store(false, Ordering::Relaxed);
+        }
         if inbox.queue.is_empty() && inbox.queue.capacity() > 0 {
             inbox.queue = VecDeque::new();
         }
@@ -323,6 +336,7 @@ impl Subscriber {
     pub(crate) fn drain(&self) -> VecDeque<Delivery> {
         let mut inbox = self.inbox.lock();
         inbox.bytes = 0;
+        self.full.store(false, Ordering::Relaxed);
         std::mem::take(&mut inbox.queue)
     }
 
