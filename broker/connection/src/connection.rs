@@ -42,6 +42,7 @@ pub(crate) struct Connection {
     pub alarm: Alarm,
     pub will: Option<Box<Will>>,
     /// Retained messages that new subscriptions still wait for, oldest first.
+    #[expect(clippy::box_collection, reason = "a word while there are none")]
     pub scans: Option<Box<VecDeque<Box<Scan>>>>,
     /// A subscriber that this client's messages wait for.
     pub crowd: Option<Box<Crowd>>,

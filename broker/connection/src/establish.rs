@@ -180,6 +180,9 @@ impl Arrival {
                     if limits.client_id_from_username {
                         name_after_user(&mut negotiated, username.as_deref())?;
                     }
+                    negotiated
+                        .check_greeting(grant.data.as_deref())
+                        .map_err(|failure| Refusal::told(&negotiated, failure))?;
                     let principal = Principal::new(&*negotiated.client_id, username);
                     return Ok(Arrived {
                         negotiated,

@@ -297,16 +297,37 @@ impl Negotiated {
         }
     }
 
+    /// Whether the CONNACK that [`Negotiated::accept`] would send fits the client.
+    ///
+    /// # Errors
+    /// It exceeds the client's Maximum Packet Size [MQTT-3.1.2-24].
+    pub fn check_greeting(&self, authentication_data: Option<&[u8]>) -> Result<(), Failure> {
+        let mut out = Vec::new();
+        self.greet(false, authentication_data, &mut out);
+        match out.len() <= self.maximum_packet_size as usize {
+            true => Ok(()),
+            false => Err(Failure::new(
+                ReasonCode::PacketTooLarge,
+                "our CONNACK exceeds the client's Maximum Packet Size [MQTT-3.1.2-24]",
+            )),
+        }
+    }
+
     /// Lets the client in: CONNACK, and the session.
     pub fn accept(self, now: Now, accepted: Accepted, out: &mut Vec<u8>) -> Session {
-        let session_present = accepted.state.is_some();
+        let data = accepted.authentication_data.as_deref();
+        self.greet(accepted.state.is_some(), data, out);
+        self.session(now, accepted.state.unwrap_or_default())
+    }
+
+    fn greet(&self, session_present: bool, data: Option<&[u8]>, out: &mut Vec<u8>) {
         let mut properties = PropertiesBuf::new();
         if self.version.has_properties() {
             self.announce(&mut properties);
             if let Some(method) = &self.authentication_method {
                 add(&mut properties, Property::AuthenticationMethod(method));
             }
-            if let Some(data) = &accepted.authentication_data {
+            if let Some(data) = data {
                 add(&mut properties, Property::AuthenticationData(data));
             }
         }
@@ -316,7 +337,6 @@ impl Negotiated {
             properties: properties.as_properties(),
         };
         write(&Packet::Connack(connack), self.version, out);
-        self.session(now, accepted.state.unwrap_or_default())
     }
 
     fn session(self, now: Now, state: SessionState) -> Session {

@@ -183,7 +183,7 @@ fn a_publish_of_parts_is_the_publish_with_all_properties() {
     ]);
     let publish = Publish {
         qos: Qos::AtLeastOnce,
-        topic: b"t",
+        topic: "t",
         packet_id: Some(id(9)),
         properties: sent.as_properties(),
         payload: b"p",

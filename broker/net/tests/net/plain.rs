@@ -80,9 +80,8 @@ async fn ipv6_only_leaves_the_port_to_ipv4() {
     assert!(refused.is_err());
     let ipv4 = ListenAddress::Tcp((Ipv4Addr::LOCALHOST, port).into());
     let _beside = Server::start(&ListenerSettings::new(ipv4));
-    server
-        .welcome(TcpStream::connect((Ipv6Addr::LOCALHOST, port)))
-        .await;
+    let client = TcpStream::connect((Ipv6Addr::LOCALHOST, port));
+    server.welcome(client).await.2.unwrap();
 }
 
 #[tokio::test]

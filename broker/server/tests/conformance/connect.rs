@@ -527,3 +527,24 @@ fn mqtt_4_13_properties_twice_unknown_or_out_of_place_are_refused() {
         client.expect_close();
     }
 }
+
+// proves: MQTT5 [MQTT-3.1.2-24]
+#[test]
+fn mqtt5_3_1_2_24_a_client_that_our_connack_does_not_fit_is_refused() {
+    let broker = Broker::shared();
+    let properties = properties(&[Property::MaximumPacketSize(
+        core::num::NonZeroU32::new(10).unwrap(),
+    )]);
+    let (_client, connack) = Client::request(
+        &broker,
+        &Connect {
+            version: Version::Mqtt5,
+            client_id: &fresh("client"),
+            clean_start: true,
+            properties: properties.as_properties(),
+            ..Connect::default()
+        },
+    );
+    assert_eq!(connack.connack().reason, ReasonCode::PacketTooLarge);
+    assert!(connack.bytes().len() <= 10);
+}

@@ -1,0 +1,33 @@
+//! Counts what the program has allocated, for benchmarks of memory.
+#![allow(
+    unsafe_code,
+    reason = "implementing GlobalAlloc is unsafe; it forwards to System"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// The system's allocator, counting the bytes that were asked for and not yet given back.
+pub struct Counting;
+
+/// Bytes allocated now, without what the allocator itself needs.
+pub fn bytes() -> usize {
+    ALLOCATED_BYTES.load(Ordering::Relaxed)
+}
+
+// SAFETY: every call is passed on unchanged to `System`, whose guarantees are those asked for.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises about `layout` are the ones that `System` needs.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        ALLOCATED_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: `block` came from `alloc` above, so from `System`, with this layout.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
