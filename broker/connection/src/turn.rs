@@ -101,6 +101,7 @@ impl Connection {
     ) -> Result<(), End> {
         let worker = self.worker.clone();
         let mut batch = worker.batch.borrow_mut();
+        let check_all = self.rules_changed();
         loop {
             let most = match self.unsent.is_empty() && out.len() < TURN_BYTES {
                 true => self.session.room().min(BATCH),
@@ -119,7 +120,7 @@ impl Connection {
             }
             let sent = batch.len();
             for delivery in batch.drain(..) {
-                self.send(now, delivery, out);
+                self.send(now, delivery, check_all, out);
             }
             if sent == 0 && most > 0 && !self.scan(now) {
                 return Ok(());
@@ -133,8 +134,8 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, now: Now, delivery: Delivery, out: &mut Vec<u8>) {
-        if (delivery.unchecked || self.rules_changed()) && !self.may_receive(&delivery) {
+    fn send(&mut self, now: Now, delivery: Delivery, check_all: bool, out: &mut Vec<u8>) {
+        if (delivery.unchecked || check_all) && !self.may_receive(&delivery) {
             self.worker.cells.add(Counter::DeliveriesDenied, 1);
             return;
         }

@@ -34,6 +34,9 @@ struct Lane {
     durable: Vec<Arc<Subscriber>>,
 }
 
+/// A scratch that grew above this is given back.
+const SCRATCH_MAX: usize = 64 * 1024;
+
 /// A message to be published, still in its packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Publication<'a> {
@@ -128,7 +131,9 @@ impl Dispatch {
             payload: publication.payload,
         };
         let message = Message::new(parts, &mut self.scratch);
-        self.scratch.shrink_to(64 * 1024);
+        if self.scratch.capacity() > SCRATCH_MAX {
+            self.scratch = Vec::new();
+        }
         self.lane.route(&self.router, &message, topic, &matches)
     }
 

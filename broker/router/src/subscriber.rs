@@ -58,6 +58,10 @@ struct Rare {
     waiting_for_room: Vec<Waker>,
 }
 
+/// Room for so many deliveries is made at once: they come in bursts, and an inbox that was emptied
+/// owns no memory.
+const BURST: usize = 16;
+
 /// Stands for whichever connection has the session.
 pub const EVERY_CONNECTION: u64 = 0;
 
@@ -174,6 +178,9 @@ impl Subscriber {
             }
         }
         inbox.bytes += bytes;
+        if inbox.queue.capacity() == 0 {
+            inbox.queue.reserve(BURST);
+        }
         inbox.queue.push_back(delivery);
         let crowded = inbox.is_crowded(limits);
         let waker = match inbox.wants_deliveries {

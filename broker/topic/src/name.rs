@@ -81,11 +81,10 @@ impl<'a> TopicName<'a> {
 
     /// A name of at most `max_levels` levels, and at most [`LEVELS_CEILING`].
     pub fn new_bounded(name: &'a str, max_levels: usize) -> Result<Self, TopicError> {
-        check_text(name, max_levels)?;
-        if has_wildcards(name) {
-            return Err(TopicError::WildcardInName);
+        match check_text(name, max_levels)? {
+            Wildcards::None => Ok(Self(name)),
+            Wildcards::Some => Err(TopicError::WildcardInName),
         }
-        Ok(Self(name))
     }
 
     /// A name from text that another type has checked.
@@ -115,23 +114,38 @@ impl fmt::Display for TopicName<'_> {
     }
 }
 
+/// Whether a text that passed [`check_text`] has a `+` or `#`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wildcards {
+    None,
+    Some,
+}
+
 /// The rules of section 4.7.3, which names and filters share, and our bound on levels.
-pub(crate) fn check_text(text: &str, max_levels: usize) -> Result<(), TopicError> {
+pub(crate) fn check_text(text: &str, max_levels: usize) -> Result<Wildcards, TopicError> {
     if text.is_empty() {
         return Err(TopicError::Empty);
     }
     if text.len() > MAX_BYTES {
         return Err(TopicError::TooLong);
     }
-    if text.bytes().any(|byte| byte == 0) {
+    // One pass without a way out compiles to vector code.
+    let (mut separators, mut nul, mut wildcard) = (0, false, false);
+    for byte in text.bytes() {
+        separators += usize::from(byte == b'/');
+        nul |= byte == 0;
+        wildcard |= byte == b'+' || byte == b'#';
+    }
+    if nul {
         return Err(TopicError::Nul);
     }
-    // Counting bytes compiles to vector code, splitting does not.
-    let separators = text.bytes().filter(|&byte| byte == b'/').count();
     if separators >= max_levels.min(LEVELS_CEILING) {
         return Err(TopicError::TooDeep);
     }
-    Ok(())
+    Ok(match wildcard {
+        true => Wildcards::Some,
+        false => Wildcards::None,
+    })
 }
 
 pub(crate) fn has_wildcards(text: &str) -> bool {
