@@ -293,7 +293,6 @@ impl Arrival {
             client_id: principal.shared_client_id(),
             clean_start: negotiated.clean_start,
             persistent: negotiated.session_expiry > 0,
-            connection: number,
             worker: worker.number,
         };
         let attached = match worker.router.attach(request, &worker.dispatch).await {

@@ -42,7 +42,6 @@ pub(crate) async fn finish(mut connection: Box<Connection>, end: End) {
         subscriber,
         stream,
         unsent,
-        number,
         _admission,
         ..
     } = *connection;
@@ -53,13 +52,7 @@ pub(crate) async fn finish(mut connection: Box<Connection>, end: End) {
     };
     let router = worker.router.clone();
     router
-        .detach(
-            &subscriber,
-            number,
-            departure,
-            worker.now(),
-            &worker.dispatch,
-        )
+        .detach(&subscriber, departure, worker.now(), &worker.dispatch)
         .await;
     worker.dispatch.borrow_mut().flush();
     worker.count_connection(-1);

@@ -23,8 +23,6 @@ pub struct AttachRequest<'a> {
     pub clean_start: bool,
     /// Whether the session shall outlive the connection.
     pub persistent: bool,
-    /// [`Router::next_number`].
-    pub connection: u64,
     /// The worker that owns the connection.
     pub worker: u16,
 }
@@ -68,7 +66,7 @@ impl fmt::Display for AttachError {
 enum Found {
     New(Arc<Subscriber>),
     Absent(Arc<Subscriber>, Box<Absence>),
-    Owned(Arc<Subscriber>, u64),
+    Owned(Arc<Subscriber>, oneshot::Receiver<HandedOver>),
 }
 
 impl Router {
@@ -81,29 +79,15 @@ impl Router {
         request: AttachRequest<'_>,
         dispatch: &RefCell<Dispatch>,
     ) -> Result<Attached, AttachError> {
-        let found = self.claim(&request)?;
-        let (subscriber, handed_over) = match found {
+        let (subscriber, handed_over) = match self.claim(&request)? {
             Found::New(subscriber) => return Ok(self.begin(subscriber, &request, dispatch)),
             Found::Absent(subscriber, absence) => {
-                let state = self.store.attach(request.client_id).get().await;
-                let state = state.map_err(AttachError::Store)?;
-                let will = absence.will.map(|(_, will)| will);
-                let state = state.unwrap_or_default();
-                (subscriber, HandedOver { state, will })
-            }
-            Found::Owned(subscriber, older) => {
-                let handed_over = self.take_over(&request, &subscriber, older).await?;
+                let handed_over = self.fetch(&subscriber, absence).await?;
                 (subscriber, handed_over)
             }
+            Found::Owned(subscriber, receiver) => (subscriber, take_over(receiver).await?),
         };
-        self.pass_on_if_superseded(&request, &subscriber, handed_over)
-            .and_then(|handed_over| {
-                if request.clean_start {
-                    self.restart(&request, subscriber, handed_over, dispatch)
-                } else {
-                    Ok(self.resume(subscriber, handed_over.state, &request, dispatch))
-                }
-            })
+        self.go_on(&request, subscriber, handed_over, dispatch)
     }
 
     /// Makes the request's connection the owner, whatever was before.
@@ -113,8 +97,12 @@ impl Router {
             return self.create(&mut shard, request).map(Found::New);
         };
         let subscriber = entry.subscriber.clone();
-        match std::mem::replace(&mut entry.owner, Owner::Connection(request.connection)) {
-            Owner::Connection(older) => Ok(Found::Owned(subscriber, older)),
+        match std::mem::replace(&mut entry.owner, Owner::Connection) {
+            Owner::Connection => {
+                let (sender, receiver) = oneshot::channel();
+                subscriber.control(Control::TakeOver(sender));
+                Ok(Found::Owned(subscriber, receiver))
+            }
             Owner::Nobody(mut absence) => {
                 self.directory.unschedule(&mut absence);
                 Ok(Found::Absent(subscriber, absence))
@@ -130,60 +118,71 @@ impl Router {
         if self.directory.len() >= self.settings.maximum_sessions {
             return Err(AttachError::TooManySessions);
         }
-        let number = self.next_number();
-        let subscriber = Arc::new(Subscriber::new(
-            number,
-            request.client_id.clone(),
-            request.worker,
-        ));
+        let subscriber = self.new_subscriber(request);
         shard.insert(Entry {
             subscriber: subscriber.clone(),
-            owner: Owner::Connection(request.connection),
+            owner: Owner::Connection,
         });
         Ok(subscriber)
     }
 
-    async fn take_over(
+    fn new_subscriber(&self, request: &AttachRequest<'_>) -> Arc<Subscriber> {
+        Arc::new(Subscriber::new(
+            self.next_number(),
+            request.client_id.clone(),
+            request.worker,
+        ))
+    }
+
+    /// Takes a session that waited for its client out of the store.
+    async fn fetch(
         &self,
-        request: &AttachRequest<'_>,
         subscriber: &Arc<Subscriber>,
-        older: u64,
+        mut absence: Box<Absence>,
     ) -> Result<HandedOver, AttachError> {
-        let (sender, receiver) = oneshot::channel();
-        subscriber.control(Control::TakeOver(sender));
-        match tokio::time::timeout(HAND_OVER, receiver).await {
-            Ok(Ok(handed_over)) => Ok(handed_over),
-            Ok(Err(_)) | Err(_) => {
-                let mut shard = self.directory.lock(request.client_id);
-                if let Some(entry) = shard.entry()
-                    && matches!(entry.owner, Owner::Connection(owner) if owner == request.connection)
-                {
-                    entry.owner = Owner::Connection(older);
+        match self.store.attach(&subscriber.client_id).get().await {
+            Ok(state) => Ok(HandedOver {
+                state: state.unwrap_or_default(),
+                will: absence.will.map(|(_, will)| will),
+                ends: false,
+            }),
+            Err(error) => {
+                let mut shard = self.directory.lock(&subscriber.client_id);
+                // Whoever waits for us fails as we do.
+                while subscriber.next_taker().is_some() {}
+                if let Some(entry) = shard.entry() {
+                    self.directory.schedule(subscriber, &mut absence);
+                    entry.owner = Owner::Nobody(absence);
                 }
-                Err(AttachError::Busy)
+                Err(AttachError::Store(error))
             }
         }
     }
 
-    /// If a newer connection claimed the session meanwhile, it gets it.
-    fn pass_on_if_superseded(
+    /// Continues a session or puts a new one in its place; if a newer connection claimed it
+    /// meanwhile, that gets it.
+    fn go_on(
         &self,
         request: &AttachRequest<'_>,
-        subscriber: &Arc<Subscriber>,
+        subscriber: Arc<Subscriber>,
         handed_over: HandedOver,
-    ) -> Result<HandedOver, AttachError> {
+        dispatch: &RefCell<Dispatch>,
+    ) -> Result<Attached, AttachError> {
         let mut shard = self.directory.lock(request.client_id);
-        let owned = shard.entry().is_some_and(
-            |entry| matches!(entry.owner, Owner::Connection(owner) if owner == request.connection),
-        );
-        if owned {
-            return Ok(handed_over);
+        let Some(handed_over) = subscriber.pass_on(handed_over) else {
+            return Err(AttachError::Superseded);
+        };
+        if !request.clean_start && !handed_over.ends {
+            drop(shard);
+            return Ok(self.resume(subscriber, handed_over.state, request, dispatch));
         }
-        if let Some(taker) = subscriber.next_taker() {
-            // A taker that gave up finds the session with nobody: it told the directory so.
-            let _ = taker.send(handed_over);
+        let new = self.new_subscriber(request);
+        if let Some(entry) = shard.entry() {
+            entry.subscriber = new.clone();
         }
-        Err(AttachError::Superseded)
+        drop(shard);
+        self.end_with_will(&subscriber, handed_over, &mut dispatch.borrow_mut());
+        Ok(self.begin(new, request, dispatch))
     }
 
     fn begin(
@@ -223,25 +222,14 @@ impl Router {
             state: Some(state),
         }
     }
+}
 
-    /// Ends the session and begins a new one in its place (Clean Start); its delayed will is due
-    /// [MQTT-3.1.2-8].
-    fn restart(
-        &self,
-        request: &AttachRequest<'_>,
-        older: Arc<Subscriber>,
-        HandedOver { state, will }: HandedOver,
-        dispatch: &RefCell<Dispatch>,
-    ) -> Result<Attached, AttachError> {
-        let subscriber = {
-            let mut shard = self.directory.lock(request.client_id);
-            shard.remove();
-            self.create(&mut shard, request)?
-        };
-        self.end(&older, state, &mut dispatch.borrow_mut());
-        if let Some(will) = &will {
-            self.publish_will(will, &older, &mut dispatch.borrow_mut());
-        }
-        Ok(self.begin(subscriber, request, dispatch))
+/// Waits for an older connection to hand the session over.
+async fn take_over(mut receiver: oneshot::Receiver<HandedOver>) -> Result<HandedOver, AttachError> {
+    if let Ok(Ok(handed_over)) = tokio::time::timeout(HAND_OVER, &mut receiver).await {
+        return Ok(handed_over);
     }
+    // What came at the last moment is ours; from here on nothing comes.
+    receiver.close();
+    receiver.try_recv().map_err(|_| AttachError::Busy)
 }

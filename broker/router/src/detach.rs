@@ -27,7 +27,6 @@ impl Router {
     pub async fn detach(
         &self,
         subscriber: &Arc<Subscriber>,
-        connection: u64,
         departure: Departure,
         now: Now,
         dispatch: &RefCell<Dispatch>,
@@ -48,16 +47,13 @@ impl Router {
         let handed_over = HandedOver {
             state,
             will: delayed,
+            ends: session_expiry == 0,
         };
-        if session_expiry > 0 {
-            return self
-                .leave_waiting(subscriber, connection, handed_over, session_expiry, now)
-                .await;
-        }
-        if let Some(HandedOver { state, will }) = self.remove(subscriber, connection, handed_over) {
-            self.end(subscriber, state, &mut dispatch.borrow_mut());
-            if let Some(will) = &will {
-                self.publish_will(will, subscriber, &mut dispatch.borrow_mut());
+        match handed_over.ends {
+            true => self.leave_for_good(subscriber, handed_over, &mut dispatch.borrow_mut()),
+            false => {
+                self.leave_waiting(subscriber, handed_over, session_expiry, now)
+                    .await;
             }
         }
     }
@@ -67,69 +63,76 @@ impl Router {
     async fn leave_waiting(
         &self,
         subscriber: &Arc<Subscriber>,
-        connection: u64,
-        HandedOver { state, will }: HandedOver,
+        handed_over: HandedOver,
         session_expiry: u32,
         now: Now,
     ) {
-        if !self.is_owner(subscriber, connection) {
-            return hand_over(subscriber, HandedOver { state, will });
-        }
-        if let Err(error) = self.store.detach(&subscriber.client_id, state).get().await {
-            tracing::error!(client_id = %subscriber.client_id, %error, "session not kept");
-        }
-        {
-            let mut shard = self.directory.lock(&subscriber.client_id);
-            if let Some(entry) = shard.entry()
-                && entry.is_owned_by(subscriber, connection)
-            {
-                let mut absence = absence(session_expiry, will, now);
-                self.directory.schedule(subscriber, &mut absence);
-                entry.owner = Owner::Nobody(Box::new(absence));
-                return;
+        let mut left = subscriber.pass_on(handed_over);
+        while let Some(HandedOver { state, will, .. }) = left {
+            if let Err(error) = self.store.detach(&subscriber.client_id, state).get().await {
+                tracing::error!(client_id = %subscriber.client_id, %error, "session not kept");
             }
+            {
+                let mut shard = self.directory.lock(&subscriber.client_id);
+                if !subscriber.is_claimed() {
+                    if let Some(entry) = shard.entry() {
+                        let mut absence = absence(session_expiry, will, now);
+                        self.directory.schedule(subscriber, &mut absence);
+                        entry.owner = Owner::Nobody(Box::new(absence));
+                    }
+                    return;
+                }
+            }
+            // Claimed meanwhile: the taker waits for what the store now has.
+            left = subscriber.pass_on(HandedOver {
+                state: self.take_kept(subscriber).await,
+                will,
+                ends: false,
+            });
         }
-        // Claimed meanwhile: the taker waits for what the store now has.
+    }
+
+    async fn take_kept(&self, subscriber: &Subscriber) -> SessionState {
         let state = self.store.attach(&subscriber.client_id).get().await;
-        let state = state.ok().flatten().unwrap_or_default();
-        hand_over(subscriber, HandedOver { state, will });
+        state.ok().flatten().unwrap_or_default()
     }
 
-    fn is_owner(&self, subscriber: &Arc<Subscriber>, connection: u64) -> bool {
-        let mut shard = self.directory.lock(&subscriber.client_id);
-        shard
-            .entry()
-            .is_some_and(|entry| entry.is_owned_by(subscriber, connection))
-    }
-
-    /// Takes a session that ends out of the directory; `None` if a newer connection got it.
-    fn remove(
+    /// Ends a session, unless a newer connection waits for it: then that ends it.
+    fn leave_for_good(
         &self,
         subscriber: &Arc<Subscriber>,
-        connection: u64,
         handed_over: HandedOver,
-    ) -> Option<HandedOver> {
-        let mut shard = self.directory.lock(&subscriber.client_id);
-        if shard
-            .entry()
-            .is_some_and(|entry| entry.is_owned_by(subscriber, connection))
-        {
-            shard.remove();
-            return Some(handed_over);
-        }
-        match subscriber.next_taker() {
-            Some(taker) => taker.send(handed_over).err(),
-            None => Some(handed_over),
-        }
-    }
-
-    /// Ends a session that is no longer in the directory: its subscriptions and its queue.
-    pub(crate) fn end(
-        &self,
-        subscriber: &Arc<Subscriber>,
-        mut state: SessionState,
         dispatch: &mut Dispatch,
     ) {
+        let left = {
+            let mut shard = self.directory.lock(&subscriber.client_id);
+            let left = subscriber.pass_on(handed_over);
+            if left.is_some() {
+                shard.remove();
+            }
+            left
+        };
+        if let Some(handed_over) = left {
+            self.end_with_will(subscriber, handed_over, dispatch);
+        }
+    }
+
+    /// Ends a session that is no longer in the directory; its delayed will is due
+    /// [MQTT-3.1.2-8].
+    pub(crate) fn end_with_will(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        HandedOver { state, will, .. }: HandedOver,
+        dispatch: &mut Dispatch,
+    ) {
+        self.end(subscriber, state, dispatch);
+        if let Some(will) = &will {
+            self.publish_will(will, subscriber, dispatch);
+        }
+    }
+
+    /// Its subscriptions and its queue end.
+    fn end(&self, subscriber: &Arc<Subscriber>, mut state: SessionState, dispatch: &mut Dispatch) {
         self.unsubscribe_all(subscriber, dispatch.cells());
         let left = subscriber.drain();
         dispatch.redistribute(left.into_iter().chain(state.outbound.take_shared()));
@@ -182,7 +185,8 @@ impl Router {
                 .will
                 .take_if(|(due, _)| expired || *due <= now.monotonic);
             match expired {
-                true => drop(shard.remove()),
+                // The store first: whoever connects meanwhile waits for the end.
+                true => entry.owner = Owner::Connection,
                 false => self.directory.schedule(subscriber, absence),
             }
             (will, expired)
@@ -191,10 +195,13 @@ impl Router {
             self.publish_will(will, subscriber, &mut dispatch.borrow_mut());
         }
         if expired {
-            let state = self.store.attach(&subscriber.client_id).get().await;
-            let state = state.ok().flatten().unwrap_or_default();
+            let ended = HandedOver {
+                state: self.take_kept(subscriber).await,
+                will: None,
+                ends: true,
+            };
             let mut dispatch = dispatch.borrow_mut();
-            self.end(subscriber, state, &mut dispatch);
+            self.leave_for_good(subscriber, ended, &mut dispatch);
             dispatch.cells().add(Counter::SessionsExpired, 1);
         }
     }
@@ -215,20 +222,5 @@ fn absence(session_expiry: u32, will: Option<Will>, now: Now) -> Absence {
         expires: (session_expiry != u32::MAX).then(|| now.monotonic + seconds),
         will: will.map(|will| (due(&will), will)),
         timer: None,
-    }
-}
-
-fn hand_over(subscriber: &Subscriber, handed_over: HandedOver) {
-    if let Some(taker) = subscriber.next_taker()
-        && taker.send(handed_over).is_err()
-    {
-        tracing::warn!(client_id = %subscriber.client_id, "the session's taker went away");
-    }
-}
-
-impl crate::directory::Entry {
-    fn is_owned_by(&self, subscriber: &Arc<Subscriber>, connection: u64) -> bool {
-        Arc::ptr_eq(&self.subscriber, subscriber)
-            && matches!(self.owner, Owner::Connection(owner) if owner == connection)
     }
 }

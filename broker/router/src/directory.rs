@@ -34,13 +34,17 @@ pub(crate) struct Entry {
 ///
 /// ```text
 ///        CONNECT                      connection ends, session expiry > 0
-///  ─────────────▶ Connection(n) ──────────────────────────────▶ Nobody ──expiry──▶ gone
-///                  │        ▲                                      │
-///                  └────────┘ CONNECT with the same client id ◀────┘
+///  ─────────────▶ Connection ─────────────────────────────────▶ Nobody ──expiry──▶ gone
+///                  │      ▲                                        │
+///                  └──────┘   CONNECT with the same client id ◀────┘
 /// ```
+///
+/// The session's state has one holder. Whoever wants it leaves a [`crate::Control::TakeOver`] while
+/// it locks the shard, and the holder gives it away or leaves the session under the same lock: so
+/// none of them is overlooked, and a session whose takers all gave up stays with its holder.
 pub(crate) enum Owner {
-    /// The connection with this number, or one that waits for its predecessor to hand over.
-    Connection(u64),
+    /// A connection, with others that wait for it to hand over; or the end of an expired session.
+    Connection,
     /// It waits for its client. Boxed: most sessions are connected.
     Nobody(Box<Absence>),
 }

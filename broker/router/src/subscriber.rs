@@ -97,6 +97,8 @@ pub struct HandedOver {
     pub state: SessionState,
     /// A delayed will: void if the session goes on, due if it ends [MQTT-3.1.3-9].
     pub will: Option<Will>,
+    /// The session ended with the older connection: only a new one can follow [MQTT-3.1.2-6].
+    pub ends: bool,
 }
 
 /// What became of a pushed delivery.
@@ -345,6 +347,27 @@ impl Subscriber {
         inbox.bytes = 0;
         self.full.store(false, Ordering::Relaxed);
         std::mem::take(&mut inbox.queue)
+    }
+
+    /// Gives the session to the oldest connection that still waits for it; back if none does.
+    pub(crate) fn pass_on(&self, mut handed_over: HandedOver) -> Option<HandedOver> {
+        while let Some(taker) = self.next_taker() {
+            match taker.send(handed_over) {
+                Ok(()) => return None,
+                // It gave up.
+                Err(back) => handed_over = back,
+            }
+        }
+        Some(handed_over)
+    }
+
+    /// Whether a connection waits for the session.
+    pub(crate) fn is_claimed(&self) -> bool {
+        let waits =
+            |control: &Control| matches!(control, Control::TakeOver(taker) if !taker.is_closed());
+        let inbox = self.inbox.lock();
+        let rare = inbox.rare.as_ref();
+        rare.is_some_and(|rare| rare.control.iter().any(waits))
     }
 
     /// The oldest waiting take-over; other words were for a connection that is gone.

@@ -1,0 +1,239 @@
+//! Sessions from connection to connection: take-over, waiting, expiry, and what ends with them.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
+use dunlin_metrics::Registry;
+use dunlin_router::ports::{Reply, Store, StoreError};
+use dunlin_router::{
+    AttachError, AttachRequest, Attached, Control, Departure, Dispatch, Publication, Router,
+    Settings, SubscribeRequest, Subscriber,
+};
+use dunlin_session::{Message, SessionState};
+use dunlin_time::{Clock, Now};
+use dunlin_topic::{Subscription, TopicName};
+
+/// Keeps sessions in memory; fails on demand.
+#[derive(Default)]
+struct Kept {
+    sessions: Mutex<HashMap<String, SessionState>>,
+    fails: AtomicBool,
+}
+
+impl Store for Kept {
+    fn attach(&self, client_id: &str) -> Reply<Result<Option<SessionState>, StoreError>> {
+        if self.fails.load(Ordering::Relaxed) {
+            let what = "out of reach".to_owned();
+            return Reply::Now(Err(StoreError { what }));
+        }
+        Reply::Now(Ok(self.sessions.lock().unwrap().remove(client_id)))
+    }
+
+    fn detach(&self, client_id: &str, state: SessionState) -> Reply<Result<(), StoreError>> {
+        let mut sessions = self.sessions.lock().unwrap();
+        sessions.insert(client_id.to_owned(), state);
+        Reply::Now(Ok(()))
+    }
+
+    fn end(&self, client_id: &str) -> Reply<Result<(), StoreError>> {
+        self.sessions.lock().unwrap().remove(client_id);
+        Reply::Now(Ok(()))
+    }
+
+    fn enqueued(&self, _: &Message, _: &[Arc<Subscriber>]) -> Reply<Result<(), StoreError>> {
+        Reply::Now(Ok(()))
+    }
+
+    fn retained(&self, _: &Message) -> Reply<Result<(), StoreError>> {
+        Reply::Now(Ok(()))
+    }
+}
+
+/// A router and the way into it of its first worker.
+struct Broker {
+    router: Arc<Router>,
+    store: Arc<Kept>,
+    dispatch: RefCell<Dispatch>,
+}
+
+impl Broker {
+    fn new(settings: Settings) -> Self {
+        let (store, metrics) = (Arc::new(Kept::default()), Arc::new(Registry::default()));
+        let router = Router::new(settings, Clock::start(), store.clone(), metrics.clone());
+        let dispatch = RefCell::new(router.dispatch(Some(0), metrics.cells()));
+        Broker {
+            router,
+            store,
+            dispatch,
+        }
+    }
+
+    async fn attach(&self, client_id: &str, persistent: bool) -> Result<Attached, AttachError> {
+        let request = AttachRequest {
+            client_id: &client_id.into(),
+            clean_start: false,
+            persistent,
+            worker: 0,
+        };
+        self.router.attach(request, &self.dispatch).await
+    }
+
+    async fn detach(&self, subscriber: &Arc<Subscriber>, session_expiry: u32) {
+        let mut state = SessionState::default();
+        state.received.push_back(std::num::NonZeroU16::MIN);
+        let departure = Departure {
+            state,
+            session_expiry,
+            will: None,
+        };
+        let now = self.router.now();
+        let left = self
+            .router
+            .detach(subscriber, departure, now, &self.dispatch);
+        left.await;
+    }
+
+    fn subscribe(&self, subscriber: &Arc<Subscriber>, text: &str) {
+        let request = SubscribeRequest {
+            text,
+            subscription: Subscription::new_bounded(text, 10).unwrap(),
+            options: SubscriptionOptions {
+                qos: Qos::AtLeastOnce,
+                no_local: false,
+                retain_as_published: false,
+                retain_handling: RetainHandling::SendAtSubscribe,
+            },
+            identifier: None,
+            unchecked: false,
+        };
+        let dispatch = self.dispatch.borrow();
+        self.router.subscribe(subscriber, request, dispatch.cells());
+    }
+
+    fn publish(&self, dispatch: &RefCell<Dispatch>, topic: &str, payload: &[u8]) {
+        let publication = Publication {
+            topic: TopicName::new(topic).unwrap(),
+            publisher: 0,
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            expires: None,
+            forwarded: &[],
+            payload,
+        };
+        dispatch.borrow_mut().publish(publication);
+    }
+}
+
+fn queued(subscriber: &Subscriber) -> Vec<Vec<u8>> {
+    let mut batch = Vec::new();
+    subscriber.take(usize::MAX, usize::MAX, &mut batch, Waker::noop());
+    let payload = |delivery: dunlin_session::Delivery| delivery.message.payload().to_vec();
+    batch.into_iter().map(payload).collect()
+}
+
+fn later(now: Now, seconds: u64) -> Now {
+    Now {
+        monotonic: now.monotonic + std::time::Duration::from_secs(seconds),
+        wall: now.wall + std::time::Duration::from_secs(seconds),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_takers_gave_up_stays_with_its_connection() {
+    let broker = Broker::new(Settings::default());
+    let older = broker.attach("a", true).await.unwrap().subscriber;
+    // The second waits for the same session while the first still does.
+    let (one, other) = tokio::join!(broker.attach("a", true), broker.attach("a", true));
+    assert_eq!(one.unwrap_err(), AttachError::Busy);
+    assert_eq!(other.unwrap_err(), AttachError::Busy);
+    broker.detach(&older, 60).await;
+    let attached = broker.attach("a", true).await.unwrap();
+    assert_eq!(attached.state.unwrap().received.len(), 1);
+    assert!(Arc::ptr_eq(&attached.subscriber, &older));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_of_several_takers_gets_the_session() {
+    let broker = Broker::new(Settings::default());
+    let older = broker.attach("a", true).await.unwrap().subscriber;
+    let leave = async {
+        // Both wait.
+        tokio::task::yield_now().await;
+        broker.detach(&older, 60).await;
+    };
+    let (one, other, ()) = tokio::join!(broker.attach("a", true), broker.attach("a", true), leave);
+    assert_eq!(one.unwrap_err(), AttachError::Superseded);
+    assert_eq!(other.unwrap().state.unwrap().received.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mqtt_3_1_2_6_a_session_that_ends_with_its_connection_is_not_taken_over() {
+    let broker = Broker::new(Settings::default());
+    let older = broker.attach("a", false).await.unwrap().subscriber;
+    broker.subscribe(&older, "t");
+    broker.publish(&broker.dispatch, "t", b"1");
+    let (taken, ()) = tokio::join!(broker.attach("a", true), broker.detach(&older, 0));
+    let taken = taken.unwrap();
+    assert!(taken.state.is_none());
+    broker.publish(&broker.dispatch, "t", b"2");
+    assert!(queued(&taken.subscriber).is_empty());
+    assert_eq!(broker.router.subscriptions(), 0);
+    assert_eq!(broker.router.sessions(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_the_store_does_not_give_waits_on() {
+    let broker = Broker::new(Settings::default());
+    let older = broker.attach("a", true).await.unwrap().subscriber;
+    broker.detach(&older, 60).await;
+    broker.store.fails.store(true, Ordering::Relaxed);
+    let refused = broker.attach("a", true).await;
+    assert!(matches!(refused, Err(AttachError::Store(_))));
+    broker.store.fails.store(false, Ordering::Relaxed);
+    let attached = broker.attach("a", true).await.unwrap();
+    assert_eq!(attached.state.unwrap().received.len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_expires_with_its_subscriptions() {
+    let broker = Broker::new(Settings::default());
+    let older = broker.attach("a", true).await.unwrap().subscriber;
+    broker.subscribe(&older, "t");
+    broker.detach(&older, 60).await;
+    let now = broker.router.now();
+    let run = async |now| broker.router.run_due(now, &broker.dispatch).await;
+    run(later(now, 59)).await;
+    assert_eq!(
+        (broker.router.sessions(), broker.router.subscriptions()),
+        (1, 1)
+    );
+    run(later(now, 62)).await;
+    assert_eq!(
+        (broker.router.sessions(), broker.router.subscriptions()),
+        (0, 0)
+    );
+    assert!(broker.store.sessions.lock().unwrap().is_empty());
+    assert!(broker.attach("a", true).await.unwrap().state.is_none());
+}
+
+#[tokio::test]
+async fn a_taker_is_told_to_the_connection() {
+    let broker = Broker::new(Settings::default());
+    let older = broker.attach("a", true).await.unwrap().subscriber;
+    let told = async {
+        let control = older.next_control();
+        assert!(
+            matches!(&control, Some(Control::TakeOver(_))),
+            "{control:?}"
+        );
+        older.put_back_control(control.unwrap());
+        broker.detach(&older, 60).await;
+    };
+    let (taken, ()) = tokio::join!(broker.attach("a", true), told);
+    assert!(taken.is_ok());
+}
