@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of parked packets above which the client is no longer read.
 const PARKED_MAX: usize = 64 * 1024;
 
+/// In place of a subscriber that is not waited for: none is.
+const EVERYBODY: u64 = u64::MAX;
+
 /// A crowded subscriber, and the packets that wait for it. What does not add to the crowd is still
 /// handled: a client that waits for itself, or for one that waits for it, goes on.
 pub(crate) struct Crowd {
@@ -53,6 +56,7 @@ impl Connection {
         if self.crowd.is_some()
             || subscriber.number == self.subscriber.number
             || subscriber.number == stuck
+            || stuck == EVERYBODY
         {
             return;
         }
@@ -80,15 +84,31 @@ impl Connection {
             return Ok(());
         }
         if wait {
-            self.rare().stuck = self
-                .crowd
-                .as_ref()
-                .map_or(0, |crowd| crowd.subscriber.number);
+            let number = crowd.subscriber.number;
+            crowd.subscriber.stop_waiting(context.waker());
+            self.rare().stuck = number;
         }
         let Some(crowd) = self.crowd.take() else {
             return Ok(());
         };
         // Complete packets only; some may be parked again.
+        self.packets(now, &crowd.packets, out).map(|_| ())
+    }
+
+    /// Leaves the line for room.
+    pub fn stop_waiting(&self, context: &Context<'_>) {
+        if let Some(crowd) = &self.crowd {
+            crowd.subscriber.stop_waiting(context.waker());
+        }
+    }
+
+    /// Handles what was parked although nobody made room: the client has gone, and it came before
+    /// that, perhaps with a DISCONNECT.
+    pub fn unpark(&mut self, now: Now, out: &mut Vec<u8>) -> Result<(), End> {
+        let Some(crowd) = self.crowd.take() else {
+            return Ok(());
+        };
+        self.rare().stuck = EVERYBODY;
         self.packets(now, &crowd.packets, out).map(|_| ())
     }
 }

@@ -31,6 +31,7 @@ pub(crate) async fn finish(mut connection: Box<Connection>, end: End) {
         if let Ok(written) = write(&mut connection.stream, context, &last) {
             connection.unsent.advance(written);
         }
+        connection.stop_waiting(context);
         Poll::Ready(())
     })
     .await;

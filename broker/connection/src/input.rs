@@ -32,9 +32,11 @@ impl Connection {
             }
             let count = match poll_read(&mut self.stream, context, &mut scratch) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(0)) => return Err(End::Closed),
+                Poll::Ready(Ok(0)) => return self.unpark(now, out).and(Err(End::Closed)),
                 Poll::Ready(Ok(count)) => count,
-                Poll::Ready(Err(error)) => return Err(End::Broken(error)),
+                Poll::Ready(Err(error)) => {
+                    return self.unpark(now, out).and(Err(End::Broken(error)));
+                }
             };
             worker.cells.add(Counter::BytesReceived, count as u64);
             self.charge_bytes(count, now);

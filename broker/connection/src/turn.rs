@@ -14,6 +14,8 @@ use crate::connection::{Connection, End};
 const TURN_BYTES: usize = 256 * 1024;
 /// Deliveries taken from the inbox under one lock.
 const BATCH: usize = 128;
+/// Steps over retained messages in a turn: they may find little that is sent.
+const SCANS: usize = 16;
 
 impl Connection {
     /// One turn: whatever has happened since the last, then one write. Ready when the connection
@@ -102,6 +104,7 @@ impl Connection {
         let worker = self.worker.clone();
         let mut batch = worker.batch.borrow_mut();
         let check_all = self.rules_changed();
+        let mut scanned = 0;
         loop {
             let most = match self.unsent.is_empty() && out.len() < TURN_BYTES {
                 true => self.session.room().min(BATCH),
@@ -117,13 +120,24 @@ impl Connection {
                     self.subscriber.put_back(batch.drain(..));
                     return told;
                 }
+                if batch.is_empty() {
+                    // Nothing will wake us yet: see `Subscriber::take`.
+                    continue;
+                }
             }
             let sent = batch.len();
             for delivery in batch.drain(..) {
                 self.send(now, delivery, check_all, out);
             }
-            if sent == 0 && most > 0 && !self.scan(now) {
-                return Ok(());
+            if sent == 0 && most > 0 {
+                if !self.scan(now) {
+                    return Ok(());
+                }
+                scanned += 1;
+                if scanned == SCANS {
+                    context.waker().wake_by_ref();
+                    return Ok(());
+                }
             }
             if most == 0 {
                 if out.len() >= TURN_BYTES && self.unsent.is_empty() {

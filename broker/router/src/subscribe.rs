@@ -168,7 +168,9 @@ impl Router {
     ) -> Option<Box<Scan>> {
         const STEP: usize = 64;
         let limits = &self.settings.queue;
-        let room = (limits.messages / 2).saturating_sub(subscriber.queued());
+        let room = (limits.messages / 2)
+            .max(1)
+            .saturating_sub(subscriber.queued());
         if room == 0 || subscriber.queued_bytes() > limits.bytes / 2 {
             return Some(scan);
         }

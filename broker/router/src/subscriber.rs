@@ -296,7 +296,8 @@ impl Subscriber {
         }
     }
 
-    /// Wakes `waker` once when the queue has room again; whether it must wait at all.
+    /// Wakes `waker` once when the queue has room again; whether it must wait at all. Whoever ends
+    /// while it waits says so: [`Subscriber::stop_waiting`].
     pub fn wait_for_room(&self, limits: &QueueLimits, waker: &Waker) -> bool {
         let mut inbox = self.inbox.lock();
         let wait = inbox.attached && inbox.is_crowded(limits);
@@ -305,8 +306,15 @@ impl Subscriber {
             if !waiting.iter().any(|other| other.will_wake(waker)) {
                 waiting.push(waker.clone());
             }
+        } else {
+            inbox.stop_waiting(waker);
         }
         wait
+    }
+
+    /// Forgets a waker that waits for room.
+    pub fn stop_waiting(&self, waker: &Waker) {
+        self.inbox.lock().stop_waiting(waker);
     }
 
     /// Messages queued.
@@ -418,6 +426,13 @@ impl Inbox {
     fn take_waiting(&mut self) -> Vec<Waker> {
         let rare = self.rare.as_mut();
         rare.map_or_else(Vec::new, |rare| std::mem::take(&mut rare.waiting_for_room))
+    }
+
+    fn stop_waiting(&mut self, waker: &Waker) {
+        if let Some(rare) = &mut self.rare {
+            rare.waiting_for_room
+                .retain(|other| !other.will_wake(waker));
+        }
     }
 
     fn is_crowded(&self, limits: &QueueLimits) -> bool {

@@ -11,8 +11,8 @@ use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
 use dunlin_metrics::Registry;
 use dunlin_router::ports::{Reply, Store, StoreError};
 use dunlin_router::{
-    AttachError, AttachRequest, Attached, Control, Departure, Dispatch, Publication, Router,
-    Settings, SubscribeRequest, Subscriber,
+    AttachError, AttachRequest, Attached, Control, Departure, Dispatch, Publication, QueueLimits,
+    Router, Settings, SubscribeRequest, Subscribed, Subscriber,
 };
 use dunlin_session::{Message, SessionState};
 use dunlin_time::{Clock, Now};
@@ -98,7 +98,7 @@ impl Broker {
         left.await;
     }
 
-    fn subscribe(&self, subscriber: &Arc<Subscriber>, text: &str) {
+    fn subscribe(&self, subscriber: &Arc<Subscriber>, text: &str) -> Subscribed {
         let request = SubscribeRequest {
             text,
             subscription: Subscription::new_bounded(text, 10).unwrap(),
@@ -112,15 +112,19 @@ impl Broker {
             unchecked: false,
         };
         let dispatch = self.dispatch.borrow();
-        self.router.subscribe(subscriber, request, dispatch.cells());
+        self.router.subscribe(subscriber, request, dispatch.cells())
     }
 
     fn publish(&self, dispatch: &RefCell<Dispatch>, topic: &str, payload: &[u8]) {
+        self.publish_as(dispatch, topic, payload, false);
+    }
+
+    fn publish_as(&self, dispatch: &RefCell<Dispatch>, topic: &str, payload: &[u8], retain: bool) {
         let publication = Publication {
             topic: TopicName::new(topic).unwrap(),
             publisher: 0,
             qos: Qos::AtLeastOnce,
-            retain: false,
+            retain,
             expires: None,
             forwarded: &[],
             payload,
@@ -236,4 +240,32 @@ async fn a_taker_is_told_to_the_connection() {
     };
     let (taken, ()) = tokio::join!(broker.attach("a", true), told);
     assert!(taken.is_ok());
+}
+
+#[tokio::test]
+async fn retained_messages_pass_through_a_queue_of_one() {
+    let broker = Broker::new(Settings {
+        queue: QueueLimits {
+            messages: 1,
+            ..Settings::default().queue
+        },
+        ..Settings::default()
+    });
+    for (topic, payload) in [("r/1", b"1"), ("r/2", b"2")] {
+        broker.publish_as(&broker.dispatch, topic, payload, true);
+    }
+    let subscriber = broker.attach("a", false).await.unwrap().subscriber;
+    let Subscribed::Retained(scan) = broker.subscribe(&subscriber, "r/+") else {
+        panic!("retained messages are wanted");
+    };
+    let wall = broker.router.now().wall;
+    let mut rest = broker.router.deliver_retained(scan, &subscriber, wall);
+    let mut got = queued(&subscriber);
+    // One a step, and one to see that there are no more.
+    for _ in 0..2 {
+        rest = rest.and_then(|scan| broker.router.deliver_retained(scan, &subscriber, wall));
+        got.extend(queued(&subscriber));
+    }
+    assert_eq!(got, [b"1", b"2"]);
+    assert!(rest.is_none());
 }
