@@ -1,9 +1,10 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_codec::{
-    Auth, Connack, Connect, Packet, PacketType, Properties, PropertiesBuf, Property, Qos,
-    ReasonCode, Version, encode, encoded_len,
+    Auth, Connack, Connect, MAX_REMAINING_LENGTH, Packet, PacketType, Properties, PropertiesBuf,
+    Property, Qos, ReasonCode, Version, encode, encoded_len,
 };
 use dunlin_time::{Now, Wall};
 use dunlin_topic::{MAX_BYTES, TopicName};
@@ -377,7 +378,9 @@ impl Negotiated {
         if !terms.retain_available {
             add(properties, Property::RetainAvailable(false));
         }
-        if let Some(maximum) = std::num::NonZeroU32::new(terms.maximum_packet_size) {
+        // Paho refuses a CONNACK that announces more than the largest Remaining Length.
+        let is_limit = (terms.maximum_packet_size as usize) < MAX_REMAINING_LENGTH;
+        if let Some(maximum) = NonZeroU32::new(terms.maximum_packet_size).filter(|_| is_limit) {
             add(properties, Property::MaximumPacketSize(maximum));
         }
         if self.client_id_assigned {
