@@ -111,6 +111,12 @@ impl Connection {
             unchecked: coverage != Coverage::All,
         };
         let worker = &self.worker;
+        // One subscription, made again and again, waits as often for its retained messages.
+        let scans = self.scans.as_ref().map_or(0, |scans| scans.len());
+        if scans >= worker.router.settings().maximum_subscriptions {
+            worker.cells.add(Counter::SubscriptionsOverLimit, 1);
+            return Ok(ReasonCode::QuotaExceeded);
+        }
         let subscribed = worker
             .router
             .subscribe(&self.subscriber, request, &worker.cells);

@@ -63,6 +63,7 @@ impl Broker {
                 messages: 100,
                 ..Settings::default().queue
             },
+            maximum_subscriptions: 3,
             ..Settings::default()
         };
         let router = Router::new(settings, clock, Arc::new(Slow), metrics.clone());
@@ -193,6 +194,31 @@ async fn a_late_acknowledgement_leaves_the_connection_awake() {
             .await
             .unwrap();
         assert_eq!(read(&mut subscriber, 6).await, [0x30, 4, 0, 1, b't', b'y']);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_filter_subscribed_without_end_is_refused_in_the_end() {
+    let run = async {
+        let broker = Broker::start();
+        let mut client = broker.client(&connect(b's')).await;
+        client.write_all(&SUBSCRIBE).await.unwrap();
+        assert_eq!(read(&mut client, 5).await, SUBACK);
+        // Its window is full: no retained messages are looked for.
+        client
+            .write_all(&[0x32, 6, 0, 1, b't', 0, 7, b'x'])
+            .await
+            .unwrap();
+        let both = read(&mut client, 4 + 8).await;
+        assert_eq!(both, [0x40, 2, 0, 7, 0x32, 6, 0, 1, b't', 0, 1, b'x']);
+        let mut again = vec![0x82, 2 + 4 * 5, 0, 2];
+        again.extend([0, 1, b't', 1].repeat(5));
+        client.write_all(&again).await.unwrap();
+        assert_eq!(
+            read(&mut client, 9).await,
+            [0x90, 7, 0, 2, 1, 1, 1, 0x80, 0x80]
+        );
     };
     LocalSet::new().run_until(run).await;
 }

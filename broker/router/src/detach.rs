@@ -134,8 +134,12 @@ impl Router {
     /// Its subscriptions and its queue end.
     fn end(&self, subscriber: &Arc<Subscriber>, mut state: SessionState, dispatch: &mut Dispatch) {
         self.unsubscribe_all(subscriber, dispatch.cells());
-        let left = subscriber.drain();
-        dispatch.redistribute(left.into_iter().chain(state.outbound.take_shared()));
+        // Mail that is still on its way goes to other members too.
+        subscriber.refuse_mail();
+        self.mailboxes
+            .empty(subscriber.home(), &self.settings.queue, dispatch.cells());
+        let unacknowledged = state.outbound.take_shared();
+        dispatch.redistribute(unacknowledged.into_iter().chain(subscriber.end()));
         dispatch.cells().add(Counter::SessionsEnded, 1);
     }
 

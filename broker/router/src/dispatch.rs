@@ -160,6 +160,8 @@ impl Dispatch {
             }
             dropped += u64::from(published.matched == 0);
         }
+        // They were acknowledged to their publishers before.
+        self.lane.durable.clear();
         self.lane.cells.add(Counter::DroppedSessionEnded, dropped);
     }
 

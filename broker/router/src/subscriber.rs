@@ -48,6 +48,8 @@ struct Inbox {
     /// Whether a delivery wakes it, or only a word from outside.
     wants_deliveries: bool,
     attached: bool,
+    /// The session is over: nothing is queued any more.
+    ended: bool,
 }
 
 /// What few inboxes have: boxed, so that an idle one is small.
@@ -108,7 +110,7 @@ pub enum Pushed {
     Queued,
     /// It is queued and the queue is more than half full.
     Crowded,
-    /// The queue is at its limit: dropped for this session.
+    /// The queue is at its limit, or the session has ended: dropped for this session.
     Full,
     /// QoS 0 while no connection is there: dropped, as the standard allows.
     Away,
@@ -170,6 +172,9 @@ impl Subscriber {
         let mut inbox = self.inbox.lock();
         if !inbox.attached && delivery.qos == Qos::AtMostOnce && !limits.keep_qos_0 {
             return Pushed::Away;
+        }
+        if inbox.ended {
+            return Pushed::Full;
         }
         let bytes = delivery.message.memory();
         if inbox.queue.len() >= limits.messages || inbox.bytes + bytes > limits.bytes {
@@ -349,7 +354,20 @@ impl Subscriber {
         }
     }
 
-    /// Empties the queue: the session ended, or memory is short.
+    /// The session ends: mail to it is refused from here on.
+    pub(crate) fn refuse_mail(&self) {
+        self.full.store(true, Ordering::Relaxed);
+    }
+
+    /// The session ended: what was queued, and nothing is queued any more.
+    pub(crate) fn end(&self) -> VecDeque<Delivery> {
+        let mut inbox = self.inbox.lock();
+        inbox.ended = true;
+        inbox.bytes = 0;
+        std::mem::take(&mut inbox.queue)
+    }
+
+    /// Empties the queue: memory is short.
     pub(crate) fn drain(&self) -> VecDeque<Delivery> {
         let mut inbox = self.inbox.lock();
         inbox.bytes = 0;

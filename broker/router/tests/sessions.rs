@@ -269,3 +269,25 @@ async fn retained_messages_pass_through_a_queue_of_one() {
     assert_eq!(got, [b"1", b"2"]);
     assert!(rest.is_none());
 }
+
+#[tokio::test]
+async fn mqtt_4_8_2_mail_to_a_member_that_leaves_goes_to_another() {
+    let broker = Broker::new(Settings {
+        workers: 2,
+        ..Settings::default()
+    });
+    let leaves = broker.attach("leaves", false).await.unwrap().subscriber;
+    let stays = broker.attach("stays", false).await.unwrap().subscriber;
+    for member in [&leaves, &stays] {
+        broker.subscribe(member, "$share/g/t");
+    }
+    let elsewhere = broker.router.dispatch(Some(1), Arc::default());
+    let elsewhere = RefCell::new(elsewhere);
+    for payload in [b"1", b"2"] {
+        broker.publish(&elsewhere, "t", payload);
+    }
+    broker.detach(&leaves, 0).await;
+    let mut got = queued(&stays);
+    got.sort();
+    assert_eq!(got, [b"1", b"2"]);
+}
