@@ -35,6 +35,7 @@ pub(crate) async fn finish(mut connection: Box<Connection>, end: End) {
         Poll::Ready(())
     })
     .await;
+    connection.settle_last();
     connection.count(&end);
     connection.log(&end);
     let will = connection.due_will(&end);
@@ -110,6 +111,13 @@ impl Connection {
             End::Closed | End::Broken(_) | End::Left(_) => {}
         }
         self.unsent.push(&out);
+    }
+
+    /// What was taken meanwhile is not to come again: the next connection answers for it.
+    fn settle_last(&mut self) {
+        for (ticket, reason) in self.subscriber.take_settled(self.number) {
+            self.session.settle(ticket, reason, &mut Vec::new());
+        }
     }
 
     fn count(&self, end: &End) {

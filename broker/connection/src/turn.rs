@@ -12,6 +12,9 @@ use crate::connection::{Connection, End};
 
 /// Bytes that a turn encodes before it lets others go on.
 const TURN_BYTES: usize = 256 * 1024;
+/// Bytes of a few acknowledgements: many clients send one and hold the next back until the kernel
+/// has acknowledged it.
+const LONE_ACKNOWLEDGEMENT: usize = 16;
 /// Deliveries taken from the inbox under one lock.
 const BATCH: usize = 128;
 /// Steps over retained messages in a turn: they may find little that is sent.
@@ -27,10 +30,13 @@ impl Connection {
         let mut out = worker.output.borrow_mut();
         out.clear();
         let outcome = self.steps(context, now, &mut out);
+        if matches!(outcome, Ok(1..=LONE_ACKNOWLEDGEMENT)) && out.is_empty() {
+            self.stream.acknowledge_now();
+        }
         let flushed = self.flush(context, now.monotonic, &mut out);
         drop(out);
         worker.dispatch.borrow_mut().flush();
-        if let Err(end) = outcome.and(flushed) {
+        if let Err(end) = outcome.and(flushed.map(|()| 0)) {
             return Poll::Ready(end);
         }
         let deadline = self.deadline();
@@ -40,15 +46,21 @@ impl Connection {
         Poll::Pending
     }
 
-    fn steps(&mut self, context: &mut Context<'_>, now: Now, out: &mut Vec<u8>) -> Result<(), End> {
+    /// Gives the number of bytes read.
+    fn steps(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, End> {
         self.refresh_access();
         self.check_deadlines(now)?;
         self.reauthentication(context, now, out)?;
         self.leave_crowd(context, now, out)?;
-        self.read(context, now, out)?;
+        let read = self.read(context, now, out)?;
         self.deliver(context, now, out)?;
         self.subscriber.set_inflight(self.session.unacknowledged());
-        Ok(())
+        Ok(read)
     }
 
     fn refresh_access(&mut self) {

@@ -242,6 +242,26 @@ impl Subscriber {
         self.inbox.lock().next_control()
     }
 
+    /// Takes out the answers that have come for a connection's postponed PUBLISH packets; other
+    /// words stay.
+    pub fn take_settled(&self, connection: u64) -> Vec<(Ticket, ReasonCode)> {
+        let mut settled = Vec::new();
+        if let Some(rare) = &mut self.inbox.lock().rare {
+            rare.control.retain(|control| match *control {
+                Control::Settled {
+                    connection: whose,
+                    ticket,
+                    reason,
+                } if whose == connection => {
+                    settled.push((ticket, reason));
+                    false
+                }
+                _ => true,
+            });
+        }
+        settled
+    }
+
     /// Moves up to `most` deliveries, of `bytes` together, to `batch`; whether any were there.
     /// Without any, `waker` is kept, and woken by the next push.
     ///

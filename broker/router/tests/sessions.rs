@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
+use dunlin_codec::{Qos, ReasonCode, RetainHandling, SubscriptionOptions};
 use dunlin_metrics::Registry;
 use dunlin_router::ports::{Reply, Store, StoreError};
 use dunlin_router::{
     AttachError, AttachRequest, Attached, Control, Departure, Dispatch, Publication, QueueLimits,
     Router, Settings, SubscribeRequest, Subscribed, Subscriber,
 };
-use dunlin_session::{Message, SessionState};
+use dunlin_session::{Message, SessionState, Ticket};
 use dunlin_time::{Clock, Now};
 use dunlin_topic::{Subscription, TopicName};
 
@@ -290,4 +290,25 @@ async fn mqtt_4_8_2_mail_to_a_member_that_leaves_goes_to_another() {
     let mut got = queued(&stays);
     got.sort();
     assert_eq!(got, [b"1", b"2"]);
+}
+
+#[tokio::test]
+async fn answers_that_came_are_there_at_the_end_and_a_taker_still_waits() {
+    let broker = Broker::new(Settings::default());
+    let older = broker.attach("a", true).await.unwrap().subscriber;
+    let reason = ReasonCode::Success;
+    let end = async {
+        for (connection, ticket) in [(7, Ticket(1)), (8, Ticket(1)), (7, Ticket(2))] {
+            older.control(Control::Settled {
+                connection,
+                ticket,
+                reason,
+            });
+        }
+        let settled = older.take_settled(7);
+        assert_eq!(settled, [(Ticket(1), reason), (Ticket(2), reason)]);
+        broker.detach(&older, 60).await;
+    };
+    let (taken, ()) = tokio::join!(broker.attach("a", true), end);
+    assert!(taken.is_ok());
 }
