@@ -158,7 +158,7 @@ impl Dispatch {
                 self.lane
                     .queue_to_group(router, &group, &delivery.message, &mut published);
             }
-            dropped += u64::from(published.matched == 0);
+            dropped += u64::from(published.matched == published.full);
         }
         // They were acknowledged to their publishers before.
         self.lane.durable.clear();
@@ -313,20 +313,31 @@ impl Lane {
         message: &Message,
         published: &mut Published,
     ) {
-        let before = published.full;
-        for member in group.choose() {
-            let Some(mut delivery) = delivery(&member, message) else {
-                continue;
-            };
-            delivery.shared = Some(group.number());
-            if self.offer(router, &member.subscriber, delivery, published) {
-                published.matched += 1;
-                return;
-            }
-        }
         published.matched += 1;
-        published.full = before + 1;
-        self.cells.add(Counter::DroppedQueueFull, 1);
+        let others = || group.others().into_iter();
+        if !self.offer_to_one(router, group, group.choose(), message, published)
+            && !self.offer_to_one(router, group, others(), message, published)
+        {
+            published.full += 1;
+            self.cells.add(Counter::DroppedQueueFull, 1);
+        }
+    }
+
+    /// Whether one of the members took it.
+    fn offer_to_one(
+        &mut self,
+        router: &Router,
+        group: &Group,
+        mut members: impl Iterator<Item = SessionTarget>,
+        message: &Message,
+        published: &mut Published,
+    ) -> bool {
+        members.any(|member| {
+            delivery(&member, message).is_some_and(|mut delivery| {
+                delivery.shared = Some(group.number());
+                self.offer(router, &member.subscriber, delivery, published)
+            })
+        })
     }
 
     fn queue(

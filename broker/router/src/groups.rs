@@ -34,6 +34,9 @@ struct Members {
     next: usize,
 }
 
+/// Members that are tried for one message.
+const TRIES: usize = 8;
+
 impl Group {
     /// Names the group in a delivery.
     pub fn number(&self) -> NonZeroU32 {
@@ -47,7 +50,6 @@ impl Group {
     /// The members in the order in which they should be tried: those with a connection first.
     /// At most `TRIES`, so that a large group with full queues stays cheap.
     pub(crate) fn choose(&self) -> impl Iterator<Item = SessionTarget> {
-        const TRIES: usize = 8;
         let mut members = self.members.lock();
         let count = members.list.len();
         let first = members.next;
@@ -71,6 +73,17 @@ impl Group {
             }
         }
         chosen.into_iter()
+    }
+
+    /// Members with a connection to be tried when the chosen one has no room; at most `TRIES`.
+    pub(crate) fn others(&self) -> Vec<SessionTarget> {
+        let members = self.members.lock();
+        let (before, after) = members.list.split_at(members.next.min(members.list.len()));
+        let all = after.iter().chain(before);
+        all.filter(|member| member.subscriber.is_attached())
+            .take(TRIES)
+            .cloned()
+            .collect()
     }
 }
 

@@ -312,3 +312,27 @@ async fn answers_that_came_are_there_at_the_end_and_a_taker_still_waits() {
     let (taken, ()) = tokio::join!(broker.attach("a", true), end);
     assert!(taken.is_ok());
 }
+
+#[tokio::test]
+async fn a_shared_message_goes_to_a_member_that_has_room() {
+    let broker = Broker::new(Settings {
+        queue: QueueLimits {
+            messages: 1,
+            ..Settings::default().queue
+        },
+        ..Settings::default()
+    });
+    let one = broker.attach("one", false).await.unwrap().subscriber;
+    let other = broker.attach("other", false).await.unwrap().subscriber;
+    for member in [&one, &other] {
+        broker.subscribe(member, "$share/g/t");
+    }
+    for payload in [b"1", b"2"] {
+        broker.publish(&broker.dispatch, "t", payload);
+    }
+    assert_eq!(queued(&other), [b"2"]);
+    // It is the first's turn, whose queue is full.
+    broker.publish(&broker.dispatch, "t", b"3");
+    assert_eq!(queued(&other), [b"3"]);
+    assert_eq!(queued(&one), [b"1"]);
+}
