@@ -16,22 +16,22 @@ use crate::crowd::may_overtake;
 const READS: usize = 4;
 
 impl Connection {
-    /// Reads what has come, and handles every packet that is complete.
+    /// Reads what has come, and handles every packet that is complete. Gives the number of bytes.
     pub fn read(
         &mut self,
         context: &mut Context<'_>,
         now: Now,
         out: &mut Vec<u8>,
-    ) -> Result<(), End> {
+    ) -> Result<usize, End> {
         let worker = self.worker.clone();
         let mut scratch = worker.input.borrow_mut();
         let mut total = 0;
         for _ in 0..READS {
             if self.reading_waits(now) {
-                return Ok(());
+                return Ok(total);
             }
             let count = match poll_read(&mut self.stream, context, &mut scratch) {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => return Ok(total),
                 Poll::Ready(Ok(0)) => return self.unpark(now, out).and(Err(End::Closed)),
                 Poll::Ready(Ok(count)) => count,
                 Poll::Ready(Err(error)) => {
@@ -48,7 +48,7 @@ impl Connection {
         }
         // There may be more: after the others' turn.
         context.waker().wake_by_ref();
-        Ok(())
+        Ok(total)
     }
 
     /// Handles what came in one piece with the CONNECT; nothing will announce it again.

@@ -25,6 +25,19 @@ pub enum Stream {
     Boxed(Box<dyn ByteStream>),
 }
 
+impl Stream {
+    /// Has the kernel acknowledge what was received now, instead of up to 40 ms later in the hope
+    /// of data to send along. For a client that waits with its next small write until then (RFC 896).
+    /// Does nothing where there is no plain TCP to do it with.
+    pub fn acknowledge_now(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Self::Tcp(stream) = self {
+            // Only a hint: a socket that refuses it acknowledges later.
+            let _ = socket2::SockRef::from(stream).set_tcp_quickack(true);
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -15,7 +15,8 @@ use crate::{Failure, Inbound, Message, MessageParts, Session, SessionState};
 /// What a server offers on a listener: announced in CONNACK, enforced by the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// Unacknowledged QoS 1 and 2 PUBLISH packets that a client may have open (v3 too).
+    /// Unacknowledged QoS 1 and 2 PUBLISH packets that a client may have open; version 3
+    /// cannot be told, and may have as many as there are packet ids.
     pub receive_maximum: u16,
     /// Unacknowledged messages sent to a client at once, if its own Receive Maximum is not lower.
     pub maximum_inflight: u16,

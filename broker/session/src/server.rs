@@ -141,7 +141,7 @@ impl Session {
         self.check_terms(&publish)?;
         let rules = Rules {
             version: self.version,
-            receive_maximum: self.terms.receive_maximum,
+            receive_maximum: self.receive_maximum(),
             topic_alias_maximum: self.terms.topic_alias_maximum,
             maximum_topic_levels: self.terms.maximum_topic_levels,
         };
@@ -285,6 +285,14 @@ impl Session {
         SessionState {
             outbound: self.outbound,
             received: self.inbound.into_received(),
+        }
+    }
+
+    /// Version 3 cannot be told a limit: its packet ids are one.
+    fn receive_maximum(&self) -> u16 {
+        match self.version.has_properties() {
+            true => self.terms.receive_maximum,
+            false => u16::MAX,
         }
     }
 
