@@ -90,6 +90,8 @@ impl Broker {
             cells: cells.clone(),
         }));
         listeners.open_all(config)?;
+        // Whoever waits for the lines about listeners finds the pid file too.
+        let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
         say_hello(config, &listeners);
         let listeners = Rc::new(RefCell::new(listeners));
         let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells)));
@@ -108,7 +110,6 @@ impl Broker {
             reload,
         });
         open_admin(&loaded, admin.clone()).await?;
-        let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
         Ok(Broker {
             loaded,
             log,

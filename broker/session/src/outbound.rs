@@ -21,9 +21,11 @@ use crate::{Delivery, Failure};
 #[derive(Debug, Default)]
 pub struct Outbound {
     inflight: VecDeque<Inflight>,
-    /// Entries sent on this connection: the front of `inflight`.
-    sent: usize,
+    /// Entries sent on this connection: the front of `inflight`; at most `window`.
+    sent: u16,
     window: u16,
+    /// Memory of the messages in flight.
+    bytes: u32,
     /// Packet ids given out so far; the next id follows from it.
     sequence: u64,
 }
@@ -66,10 +68,11 @@ impl Outbound {
     }
 
     /// How many deliveries of QoS 1 or 2 may be sent now; none while some of an earlier connection
-    /// wait to be sent again.
+    /// wait to be sent again, or while [`INFLIGHT_BYTES`] are in flight.
     pub fn room(&self) -> usize {
-        match self.sent == self.inflight.len() {
-            true => usize::from(self.window).saturating_sub(self.sent),
+        let all_sent = usize::from(self.sent) == self.inflight.len();
+        match all_sent && self.bytes < INFLIGHT_BYTES {
+            true => usize::from(self.window.saturating_sub(self.sent)),
             false => 0,
         }
     }
@@ -83,15 +86,20 @@ impl Outbound {
     /// apply: the peer may have seen it. A message that became too large for the peer is dropped
     /// [MQTT-3.1.2-25]; PUBREL then frees the id of a QoS 2 message that it may hold.
     pub fn resend(&mut self, mut channel: Channel<'_>, out: &mut Vec<u8>) {
-        while self.sent < self.inflight.len() && self.sent < self.window.into() {
-            let entry = &mut self.inflight[self.sent];
+        while self.sent < self.window && usize::from(self.sent) < self.inflight.len() {
+            let at = usize::from(self.sent);
+            let entry = &mut self.inflight[at];
             let packet_id = packet_id(entry.sequence);
             if let Some(delivery) = &entry.delivery {
                 let size = Size::of(delivery, &channel);
                 match (size, delivery.qos) {
-                    (Size::TooLarge, Qos::ExactlyOnce) => entry.delivery = None,
+                    (Size::TooLarge, Qos::ExactlyOnce) => {
+                        self.bytes -= weight(delivery);
+                        entry.delivery = None;
+                    }
                     (Size::TooLarge, _) => {
-                        self.inflight.remove(self.sent);
+                        self.bytes -= weight(delivery);
+                        self.inflight.remove(at);
                         continue;
                     }
                     _ => write(delivery, Some(packet_id), true, size, &mut channel, out),
@@ -131,6 +139,7 @@ impl Outbound {
         let sequence = self.sequence;
         write(&delivery, Some(packet_id), false, size, &mut channel, out);
         self.sent += 1;
+        self.bytes += weight(&delivery);
         self.inflight.push_back(Inflight {
             sequence,
             delivery: Some(delivery),
@@ -188,7 +197,9 @@ impl Outbound {
             version,
             out,
         );
-        Ok(entry.delivery.take())
+        let taken = entry.delivery.take();
+        self.bytes -= taken.as_ref().map_or(0, weight);
+        Ok(taken)
     }
 
     /// PUBCOMP: the id is free again. One for an id not in use is ignored.
@@ -217,7 +228,13 @@ impl Outbound {
             .into_iter()
             .partition::<VecDeque<_>, _>(moves);
         self.inflight = kept;
-        self.sent = self.sent.min(self.inflight.len());
+        let kept = self.inflight.iter();
+        self.bytes = kept
+            .filter_map(|entry| entry.delivery.as_ref().map(weight))
+            .sum();
+        self.sent = self
+            .sent
+            .min(u16::try_from(self.inflight.len()).unwrap_or(u16::MAX));
         moved
             .into_iter()
             .filter_map(|entry| entry.delivery)
@@ -226,7 +243,8 @@ impl Outbound {
 
     fn finish(&mut self, at: usize) -> Option<Delivery> {
         let entry = self.inflight.remove(at)?;
-        if at < self.sent {
+        self.bytes -= entry.delivery.as_ref().map_or(0, weight);
+        if at < usize::from(self.sent) {
             self.sent -= 1;
         }
         if self.inflight.is_empty() && self.inflight.capacity() > 64 {
@@ -291,6 +309,15 @@ impl Outbound {
             .iter()
             .position(|entry| packet_id(entry.sequence) == packet_id(sequence))
     }
+}
+
+/// Memory of the messages in flight to one peer above which no more are sent, however large its
+/// window: what it does not acknowledge stays in memory.
+const INFLIGHT_BYTES: u32 = 4 * 1024 * 1024;
+
+fn weight(delivery: &Delivery) -> u32 {
+    // A packet has at most 2^28 bytes.
+    u32::try_from(delivery.message.memory()).unwrap_or(u32::MAX)
 }
 
 /// Packet ids that exist: 1 to 65,535.
@@ -547,6 +574,24 @@ mod tests {
         assert_eq!(out[..4], [0x62, 2, 0, 2]);
         assert_eq!(out[4..], [0x3a, 6, 0, 1, b't', 0, 3, 0]);
         assert_eq!(outbound.unfinished(), 2);
+    }
+
+    #[test]
+    fn messages_in_flight_are_bounded_in_bytes() {
+        let mut outbound = connected(10);
+        let mut out = Vec::new();
+        let large = vec![0; INFLIGHT_BYTES as usize];
+        let mut wide = channel();
+        wide.maximum_packet_size = u32::MAX;
+        outbound.send(delivery(Qos::ExactlyOnce, &large), wide, &mut out);
+        assert_eq!(outbound.room(), 0);
+        let version = Version::Mqtt311;
+        outbound
+            .pubrec(id(1), ReasonCode::Success, version, &mut out)
+            .unwrap();
+        assert_eq!(outbound.room(), 9);
+        outbound.pubcomp(id(1)).unwrap();
+        assert_eq!((outbound.room(), outbound.bytes), (10, 0));
     }
 
     #[test]

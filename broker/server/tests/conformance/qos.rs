@@ -345,7 +345,11 @@ fn mqtt5_3_3_4_7_more_than_the_servers_receive_maximum_ends_the_connection() {
         for number in 1..=3 {
             assert_eq!(client.receive().pubrec().0, number);
         }
-        client.expect_end(ReasonCode::ReceiveMaximumExceeded);
+        // Version 3 cannot be told the limit, and has none but its packet ids.
+        match version.has_properties() {
+            true => client.expect_end(ReasonCode::ReceiveMaximumExceeded),
+            false => assert_eq!(client.receive().pubrec().0, 4),
+        }
     }
 }
 
