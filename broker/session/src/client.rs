@@ -29,9 +29,9 @@ use dunlin_codec::{
 use dunlin_time::{Monotonic, Now, Wall};
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
+use crate::channel::Channel;
 use crate::handshake::{add, challenge, write};
 use crate::incoming::{Opened, Rules};
-use crate::outbound::Channel;
 use crate::{
     Acknowledgement, Delivery, Failure, Identifiers, Inbound, Incoming, Message, Outbound, Sent,
     SessionState, Ticket,

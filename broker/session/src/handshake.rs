@@ -1,83 +1,15 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dunlin_codec::{
     Auth, Connack, Connect, MAX_REMAINING_LENGTH, Packet, PacketType, Properties, PropertiesBuf,
     Property, Qos, ReasonCode, Version, encode, encoded_len,
 };
-use dunlin_time::{Now, Wall};
-use dunlin_topic::{MAX_BYTES, TopicName};
+use dunlin_time::Now;
 
 use crate::alias::OutgoingAliases;
-use crate::{Failure, Inbound, Message, MessageParts, Session, SessionState};
-
-/// What a server offers on a listener: announced in CONNACK, enforced by the session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// Unacknowledged QoS 1 and 2 PUBLISH packets that a client may have open; version 3
-    /// cannot be told, and may have as many as there are packet ids.
-    pub receive_maximum: u16,
-    /// Unacknowledged messages sent to a client at once, if its own Receive Maximum is not lower.
-    pub maximum_inflight: u16,
-    /// Bytes of the largest packet taken, with its fixed header.
-    pub maximum_packet_size: u32,
-    /// Aliases that a client may use.
-    pub topic_alias_maximum: u16,
-    /// The highest QoS that a client may publish or subscribe with.
-    pub maximum_qos: Qos,
-    /// Whether RETAIN may be set.
-    pub retain_available: bool,
-    /// Seconds; a longer interval, or none, is replaced by this. 0 leaves it to the client.
-    pub maximum_keep_alive: u16,
-    /// Seconds; `u32::MAX` lets a session last for ever.
-    pub maximum_session_expiry: u32,
-    /// Levels of the deepest topic name or filter.
-    pub maximum_topic_levels: usize,
-    /// Bytes of the longest topic name or filter.
-    pub maximum_topic_bytes: usize,
-    /// Bytes of the longest payload of a message. A longer one is refused by itself: who drives the
-    /// session acknowledges it with 0x97, and the connection goes on.
-    pub maximum_payload_bytes: usize,
-    /// Whether a client without an id gets one of ours.
-    pub assign_client_ids: bool,
-    /// Stands before every topic that a client names, and is taken off what it receives.
-    pub mount_point: Box<str>,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Terms {
-            receive_maximum: 1024,
-            maximum_inflight: 1024,
-            maximum_packet_size: 1024 * 1024,
-            topic_alias_maximum: 32,
-            maximum_qos: Qos::ExactlyOnce,
-            retain_available: true,
-            maximum_keep_alive: 0,
-            maximum_session_expiry: u32::MAX,
-            maximum_topic_levels: 128,
-            maximum_topic_bytes: MAX_BYTES,
-            maximum_payload_bytes: usize::MAX,
-            assign_client_ids: true,
-            mount_point: "".into(),
-        }
-    }
-}
-
-impl Terms {
-    /// # Errors
-    /// 0x90 for a topic name that is longer than it may be.
-    pub(crate) fn check_topic_bytes(&self, topic: &str) -> Result<(), Failure> {
-        match topic.len() <= self.maximum_topic_bytes {
-            true => Ok(()),
-            false => Err(Failure::new(
-                ReasonCode::TopicNameInvalid,
-                "the topic name is longer than topics may be here",
-            )),
-        }
-    }
-}
+use crate::will::will;
+use crate::{Failure, Inbound, Session, SessionState, Terms, Will};
 
 /// A session before its CONNECT.
 ///
@@ -124,43 +56,6 @@ pub struct Accepted {
     pub state: Option<SessionState>,
     /// The last step of enhanced authentication.
     pub authentication_data: Option<Vec<u8>>,
-}
-
-/// A will message waiting for its connection to end badly (section 3.1.2.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Will {
-    /// From the end of the connection.
-    pub delay: Duration,
-    /// Seconds from publication to expiry.
-    pub expiry: Option<u32>,
-    /// The message's QoS.
-    pub qos: Qos,
-    /// The message's RETAIN flag.
-    pub retain: bool,
-    /// A valid topic name.
-    pub topic: Box<str>,
-    /// Encoded properties that pass through.
-    pub forwarded: Box<[u8]>,
-    /// The application's bytes.
-    pub payload: Box<[u8]>,
-}
-
-impl Will {
-    /// The message, published now by session `publisher` on `topic`.
-    pub fn message(&self, publisher: u64, topic: &str, wall: Wall) -> Message {
-        let parts = MessageParts {
-            publisher,
-            qos: self.qos,
-            retain: self.retain,
-            expires: self
-                .expiry
-                .map(|seconds| wall + Duration::from_secs(seconds.into())),
-            topic,
-            forwarded: &self.forwarded,
-            payload: &self.payload,
-        };
-        Message::new(parts, &mut Vec::new())
-    }
 }
 
 impl Handshake {
@@ -478,55 +373,4 @@ fn keep_alive(connect: &Connect<'_>, terms: &Terms) -> u16 {
         }
     }
     connect.keep_alive
-}
-
-fn will(connect: &Connect<'_>, terms: &Terms) -> Result<Option<Will>, Failure> {
-    let Some(will) = &connect.will else {
-        return Ok(None);
-    };
-    if will.qos > terms.maximum_qos {
-        return Err(Failure::new(
-            ReasonCode::QosNotSupported,
-            "the will's QoS is above Maximum QoS [MQTT-3.2.2-12]",
-        ));
-    }
-    if will.retain && !terms.retain_available {
-        return Err(Failure::new(
-            ReasonCode::RetainNotSupported,
-            "the will is retained, which is not available here [MQTT-3.2.2-13]",
-        ));
-    }
-    terms.check_topic_bytes(will.topic)?;
-    TopicName::new_bounded(will.topic, terms.maximum_topic_levels).map_err(Failure::topic_name)?;
-    if will.payload.len() > terms.maximum_payload_bytes {
-        return Err(Failure::new(
-            ReasonCode::QuotaExceeded,
-            "the will's payload is longer than messages may be here",
-        ));
-    }
-    Ok(Some(Will {
-        delay: Duration::from_secs(will.properties.will_delay_interval().unwrap_or(0).into()),
-        expiry: will.properties.message_expiry_interval(),
-        qos: will.qos,
-        retain: will.retain,
-        topic: will.topic.into(),
-        forwarded: forwarded(will.properties),
-        payload: will.payload.into(),
-    }))
-}
-
-/// The properties of the message itself: the delay is none of the subscribers' business, and the
-/// expiry begins when the will is published.
-fn forwarded(properties: Properties<'_>) -> Box<[u8]> {
-    let mut forwarded = PropertiesBuf::new();
-    for property in properties.iter() {
-        let is_ours = matches!(
-            property,
-            Property::WillDelayInterval(_) | Property::MessageExpiryInterval(_)
-        );
-        if !is_ours {
-            add(&mut forwarded, property);
-        }
-    }
-    forwarded.as_properties().as_bytes().into()
 }

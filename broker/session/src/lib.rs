@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod alias;
+mod channel;
 pub mod client;
 mod failure;
 mod handshake;
@@ -30,12 +31,16 @@ mod incoming;
 mod message;
 mod outbound;
 mod server;
+mod terms;
+mod will;
 
 pub use client::Client;
 pub use failure::Failure;
-pub use handshake::{Accepted, Handshake, Negotiated, Terms, Will};
+pub use handshake::{Accepted, Handshake, Negotiated};
 pub use inbound::{Acknowledgement, Inbound, Received, Ticket};
 pub use incoming::{Incoming, ResolvedTopic};
 pub use message::{Delivery, Identifiers, Message, MessageParts};
 pub use outbound::{Outbound, Sent};
 pub use server::{Farewell, Request, Session, SessionState};
+pub use terms::Terms;
+pub use will::Will;

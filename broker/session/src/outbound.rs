@@ -1,10 +1,8 @@
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use dunlin_codec::{AckKind, PacketId, PublishParts, Qos, ReasonCode, Version, encode_ack};
-use dunlin_time::Wall;
+use dunlin_codec::{AckKind, PacketId, Qos, ReasonCode, Version, encode_ack};
 
-use crate::alias::OutgoingAliases;
+use crate::channel::{Channel, Size, write};
 use crate::{Delivery, Failure};
 
 /// The sending half of QoS 1 and 2: packet ids, the peer's window, retransmission.
@@ -46,17 +44,6 @@ pub enum Sent {
     Expired,
     /// It exceeds the peer's Maximum Packet Size; it is dropped [MQTT-3.1.2-25].
     TooLarge,
-}
-
-/// What the peer of an [`Outbound`] can take.
-#[derive(Debug)]
-pub struct Channel<'a> {
-    pub version: Version,
-    pub maximum_packet_size: u32,
-    pub aliases: Option<&'a mut OutgoingAliases>,
-    pub wall: Wall,
-    /// Bytes of the listener's mount point, which the client does not see.
-    pub mount_point: usize,
 }
 
 impl Outbound {
@@ -328,103 +315,14 @@ fn packet_id(sequence: u64) -> PacketId {
     PacketId::new(((sequence - 1) % IDS + 1) as u16).unwrap_or(PacketId::MAX)
 }
 
-/// How a PUBLISH compares with the peer's Maximum Packet Size.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Size {
-    /// It fits, with a topic alias too.
-    Small,
-    /// It fits without an alias.
-    Tight,
-    TooLarge,
-}
-
-impl Size {
-    fn of(delivery: &Delivery, channel: &Channel<'_>) -> Self {
-        let maximum = channel.maximum_packet_size as usize;
-        let topic = delivery.message.topic_bytes().len();
-        let message = topic + delivery.message.forwarded().len() + delivery.message.payload().len();
-        // Fixed header, packet id, property length, expiry, alias and identifiers at their longest.
-        let most = message + 32 + delivery.identifiers.with_slice(|ids| 5 * ids.len());
-        if most <= maximum {
-            return Size::Small;
-        }
-        let length = parts(delivery, None, false, channel, |parts| {
-            parts.encoded_len(channel.version)
-        });
-        match length <= maximum {
-            true => Size::Tight,
-            false => Size::TooLarge,
-        }
-    }
-}
-
-fn parts<R>(
-    delivery: &Delivery,
-    packet_id: Option<PacketId>,
-    dup: bool,
-    channel: &Channel<'_>,
-    with: impl FnOnce(PublishParts<'_>) -> R,
-) -> R {
-    delivery.identifiers.with_slice(|subscription_identifiers| {
-        with(PublishParts {
-            dup,
-            qos: delivery.qos,
-            retain: delivery.retain,
-            topic: topic(delivery, channel),
-            packet_id: packet_id
-                .or(Some(PacketId::MIN).filter(|_| delivery.qos != Qos::AtMostOnce)),
-            forwarded: delivery.message.forwarded(),
-            message_expiry_interval: delivery
-                .message
-                .expires()
-                .map(|at| seconds_left(at - channel.wall)),
-            topic_alias: None,
-            subscription_identifiers,
-            payload: delivery.message.payload(),
-        })
-    })
-}
-
-/// The topic as the client knows it. A client below a mount point gets only topics that begin with
-/// it; should one not, it goes out whole.
-fn topic<'d>(delivery: &'d Delivery, channel: &Channel<'_>) -> &'d [u8] {
-    let topic = delivery.message.topic_bytes();
-    topic.get(channel.mount_point..).unwrap_or(topic)
-}
-
-fn write(
-    delivery: &Delivery,
-    packet_id: Option<PacketId>,
-    dup: bool,
-    size: Size,
-    channel: &mut Channel<'_>,
-    out: &mut Vec<u8>,
-) {
-    let version = channel.version;
-    let aliases = channel.aliases.as_mut().filter(|_| size == Size::Small);
-    let alias = aliases.and_then(|aliases| aliases.for_topic(delivery.message.topic_bytes()));
-    parts(delivery, packet_id, dup, channel, |mut parts| {
-        if let Some(alias) = alias {
-            parts.topic_alias = Some(alias.alias);
-            if alias.known {
-                parts.topic = b"";
-            }
-        }
-        let written = parts.encode(version, out);
-        debug_assert!(written.is_ok(), "{written:?}");
-    });
-}
-
-/// Expiry goes out in whole seconds, rounded up so that it never becomes zero early.
-fn seconds_left(left: Duration) -> u32 {
-    u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU16;
 
+    use dunlin_time::Wall;
+
     use super::*;
+    use crate::alias::OutgoingAliases;
     use crate::{Identifiers, Message, MessageParts};
 
     fn delivery(qos: Qos, payload: &[u8]) -> Delivery {

@@ -10,9 +10,9 @@ use dunlin_time::{Monotonic, Now, Wall};
 use dunlin_topic::TopicName;
 
 use crate::alias::{IncomingAliases, OutgoingAliases};
+use crate::channel::Channel;
 use crate::handshake::{challenge, write, write_with_reason_string};
 use crate::incoming::{Opened, Rules};
-use crate::outbound::Channel;
 use crate::{Acknowledgement, Delivery, Failure, Inbound, Incoming, Outbound, Sent, Terms, Ticket};
 
 /// The server's end of a connection, from CONNACK to its close.
