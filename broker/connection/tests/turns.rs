@@ -32,10 +32,6 @@ impl Store for Slow {
         Reply::Now(Ok(()))
     }
 
-    fn end(&self, _: &str) -> Reply<Result<(), StoreError>> {
-        Reply::Now(Ok(()))
-    }
-
     fn enqueued(&self, _: &Message, _: &[Arc<Subscriber>]) -> Reply<Result<(), StoreError>> {
         Reply::Now(Ok(()))
     }

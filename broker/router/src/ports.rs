@@ -38,9 +38,6 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a session that has no connection now.
     fn detach(&self, client_id: &str, state: SessionState) -> Reply<Result<(), StoreError>>;
 
-    /// Forgets a session.
-    fn end(&self, client_id: &str) -> Reply<Result<(), StoreError>>;
-
     /// A message of QoS 1 or 2 was queued for these sessions, all persistent: answers when it may
     /// be acknowledged to its publisher.
     fn enqueued(

@@ -40,11 +40,6 @@ impl Store for Kept {
         Reply::Now(Ok(()))
     }
 
-    fn end(&self, client_id: &str) -> Reply<Result<(), StoreError>> {
-        self.sessions.lock().unwrap().remove(client_id);
-        Reply::Now(Ok(()))
-    }
-
     fn enqueued(&self, _: &Message, _: &[Arc<Subscriber>]) -> Reply<Result<(), StoreError>> {
         Reply::Now(Ok(()))
     }

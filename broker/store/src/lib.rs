@@ -37,11 +37,6 @@ impl Store for Memory {
         Reply::Now(Ok(()))
     }
 
-    fn end(&self, client_id: &str) -> Reply<Result<(), StoreError>> {
-        self.sessions().remove(client_id);
-        Reply::Now(Ok(()))
-    }
-
     fn enqueued(&self, _: &Message, _: &[Arc<Subscriber>]) -> Reply<Result<(), StoreError>> {
         Reply::Now(Ok(()))
     }
