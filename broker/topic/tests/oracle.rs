@@ -30,9 +30,7 @@ enum Step {
 /// So few levels that filters share beginnings, match often, and come back after removal.
 fn name() -> impl Strategy<Value = String> {
     let level = prop::sample::select(vec!["", "a", "b", "ab", "$x"]);
-    prop::collection::vec(level, 1..6)
-        .prop_map(|levels| levels.join("/"))
-        .prop_filter("a name is not empty", |name| !name.is_empty())
+    prop::collection::vec(level, 1..6).prop_map(joined)
 }
 
 fn filter() -> impl Strategy<Value = String> {
@@ -41,8 +39,15 @@ fn filter() -> impl Strategy<Value = String> {
         prop::collection::vec(level, 0..5),
         prop::option::of(Just("#")),
     )
-        .prop_map(|(levels, last)| levels.into_iter().chain(last).collect::<Vec<_>>().join("/"))
-        .prop_filter("a filter is not empty", |filter| !filter.is_empty())
+        .prop_map(|(levels, last)| joined(levels.into_iter().chain(last).collect()))
+}
+
+/// The levels as one topic. One empty level alone is none; the nearest that is stands for it.
+fn joined(levels: Vec<&str>) -> String {
+    match levels.join("/") {
+        empty if empty.is_empty() => "/".to_owned(),
+        topic => topic,
+    }
 }
 
 fn step(clients: u8) -> impl Strategy<Value = Step> {
@@ -223,8 +228,7 @@ fn short_filter() -> impl Strategy<Value = String> {
         prop::collection::vec(level, 0..4),
         prop::option::of(Just("#")),
     )
-        .prop_map(|(levels, last)| levels.into_iter().chain(last).collect::<Vec<_>>().join("/"))
-        .prop_filter("a filter is not empty", |filter| !filter.is_empty())
+        .prop_map(|(levels, last)| joined(levels.into_iter().chain(last).collect()))
 }
 
 /// Every name of up to five levels, one more than the filters have. One level that no filter spells

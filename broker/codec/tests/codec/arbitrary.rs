@@ -38,10 +38,10 @@ pub struct Material {
 }
 
 pub fn material() -> impl Strategy<Value = Material> {
-    let packet_type = (version(), 1..=15_u8)
-        .prop_filter("AUTH is of version 5", |&(version, kind)| {
-            kind != 15 || version.has_auth()
-        });
+    let packet_type = version().prop_flat_map(|version| {
+        let last = if version.has_auth() { 15 } else { 14 };
+        (Just(version), 1..=last)
+    });
     packet_type.prop_flat_map(|(version, packet_type)| {
         let place = PropertyPlace::Packet(PLACES[usize::from(packet_type) - 1]);
         let body = (
