@@ -39,7 +39,7 @@ pub struct Material {
 
 pub fn material() -> impl Strategy<Value = Material> {
     let packet_type = version().prop_flat_map(|version| {
-        let last = if version.has_auth() { 15 } else { 14 };
+        let last = if version.has_auth() { 15_u8 } else { 14 };
         (Just(version), 1..=last)
     });
     packet_type.prop_flat_map(|(version, packet_type)| {
