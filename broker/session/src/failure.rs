@@ -70,3 +70,27 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_at_fault_for_what_it_sent_and_not_for_what_we_lack() {
+        assert!(Failure::protocol("a second CONNECT").peers_fault());
+        assert!(Failure::topic_name(TopicError::TooDeep).peers_fault());
+        for reason in [
+            ReasonCode::ServerShuttingDown,
+            ReasonCode::QuotaExceeded,
+            ReasonCode::KeepAliveTimeout,
+        ] {
+            assert!(!Failure::new(reason, "").peers_fault(), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn it_reads_as_what_happened_with_its_code() {
+        let failure = Failure::protocol("a second CONNECT");
+        assert_eq!(failure.to_string(), "a second CONNECT (0x82)");
+    }
+}

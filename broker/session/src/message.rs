@@ -207,6 +207,25 @@ mod tests {
     }
 
     #[test]
+    fn its_memory_is_its_bytes_and_a_little() {
+        let of = |payload: &[u8]| {
+            let parts = MessageParts {
+                publisher: 0,
+                qos: Qos::AtMostOnce,
+                retain: false,
+                expires: None,
+                topic: "t",
+                forwarded: &[],
+                payload,
+            };
+            Message::new(parts, &mut Vec::new()).memory()
+        };
+        let overhead = of(b"") - 1;
+        assert!((16..=64).contains(&overhead), "{overhead}");
+        assert_eq!(of(&[0; 1000]), overhead + 1001);
+    }
+
+    #[test]
     fn a_delivery_fits_half_a_cache_line() {
         assert!(size_of::<Delivery>() <= 32);
     }

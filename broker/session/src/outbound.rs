@@ -317,9 +317,10 @@ fn packet_id(sequence: u64) -> PacketId {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU16;
+    use std::num::{NonZeroU16, NonZeroU32};
 
     use dunlin_time::Wall;
+    use triomphe::ThinArc;
 
     use super::*;
     use crate::alias::OutgoingAliases;
@@ -352,6 +353,15 @@ mod tests {
             aliases: None,
             wall: Wall(0),
             mount_point: 0,
+        }
+    }
+
+    fn channel_5(maximum_packet_size: u32, aliases: Option<&mut OutgoingAliases>) -> Channel<'_> {
+        Channel {
+            version: Version::Mqtt5,
+            maximum_packet_size,
+            aliases,
+            ..channel()
         }
     }
 
@@ -401,6 +411,24 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_what_was_not_sent_again_takes_no_place_in_the_window() {
+        let mut outbound = connected(10);
+        let mut out = Vec::new();
+        for payload in [b"1", b"2", b"3"] {
+            outbound.send(delivery(Qos::AtLeastOnce, payload), channel(), &mut out);
+        }
+        outbound.connect(1);
+        outbound.resend(channel(), &mut out);
+        out.clear();
+        assert!(outbound.puback(id(2)).unwrap().is_some());
+        outbound.resend(channel(), &mut out);
+        assert_eq!(out, b"");
+        assert!(outbound.puback(id(1)).unwrap().is_some());
+        outbound.resend(channel(), &mut out);
+        assert_eq!(out, [0x3a, 6, 0, 1, b't', 0, 3, b'3']);
+    }
+
+    #[test]
     fn mqtt_2_2_1_4_an_id_in_use_is_not_given_out_again() {
         let mut outbound = connected(10);
         let mut out = Vec::new();
@@ -434,24 +462,79 @@ mod tests {
         let (mut outbound, mut out) = (connected(10), Vec::new());
         let mut aliases = OutgoingAliases::new(1).unwrap();
         for _ in 0..3 {
-            let channel = Channel {
-                version: Version::Mqtt5,
-                maximum_packet_size: 8,
-                aliases: Some(&mut aliases),
-                ..channel()
-            };
+            let channel = channel_5(8, Some(&mut aliases));
             out.clear();
             let sent = outbound.send(delivery(Qos::AtLeastOnce, b"1"), channel, &mut out);
             assert_eq!((sent, out.len()), (Sent::TooLarge, 0));
-            let channel = Channel {
-                version: Version::Mqtt5,
-                maximum_packet_size: 9,
-                aliases: Some(&mut aliases),
-                ..self::channel()
-            };
+            let channel = channel_5(9, Some(&mut aliases));
             let sent = outbound.send(delivery(Qos::AtLeastOnce, b"1"), channel, &mut out);
             assert_eq!((sent, out.len()), (Sent::Yes, 9));
         }
+    }
+
+    #[test]
+    fn mqtt_3_1_2_24_no_packet_exceeds_the_maximum_and_none_that_fits_is_dropped() {
+        let longest = Identifiers::Many(ThinArc::from_header_and_slice((), &[268_435_455; 9]));
+        let delivery = Delivery {
+            identifiers: longest,
+            ..delivery(Qos::AtMostOnce, b"0123456789")
+        };
+        let mut plain = Vec::new();
+        connected(10).send(delivery.clone(), channel_5(u32::MAX, None), &mut plain);
+        for maximum in 1..200 {
+            let mut aliases = OutgoingAliases::new(1).unwrap();
+            for _ in 0..3 {
+                let (mut outbound, mut out) = (connected(10), Vec::new());
+                let channel = channel_5(maximum, Some(&mut aliases));
+                let sent = outbound.send(delivery.clone(), channel, &mut out);
+                let fits = plain.len() <= maximum as usize;
+                assert_eq!(sent == Sent::Yes, fits, "{maximum}");
+                assert!(out.len() <= maximum as usize, "{maximum}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_alias_saves_the_topic_where_there_is_room_for_both() {
+        let (mut outbound, mut aliases) = (connected(10), OutgoingAliases::new(1).unwrap());
+        let lengths = [(); 3].map(|()| {
+            let mut out = Vec::new();
+            let channel = channel_5(100, Some(&mut aliases));
+            outbound.send(delivery(Qos::AtMostOnce, b"0123456789"), channel, &mut out);
+            out.len()
+        });
+        assert_eq!(lengths, [16, 19, 18]);
+    }
+
+    #[test]
+    fn mqtt_4_8_2_5_shared_qos_1_messages_move_on_and_qos_2_ones_stay() {
+        let (mut outbound, mut out) = (connected(10), Vec::new());
+        let shared = |qos, payload| Delivery {
+            shared: NonZeroU32::new(7),
+            ..delivery(qos, payload)
+        };
+        outbound.send(shared(Qos::AtLeastOnce, b"1"), channel(), &mut out);
+        outbound.send(shared(Qos::ExactlyOnce, b"two"), channel(), &mut out);
+        outbound.send(delivery(Qos::AtLeastOnce, b"three"), channel(), &mut out);
+        let moved = outbound.take_shared();
+        let payloads: Vec<_> = moved.iter().map(|moved| moved.message.payload()).collect();
+        assert_eq!(payloads, [b"1"]);
+        assert_eq!((outbound.unfinished(), outbound.room()), (2, 8));
+        outbound.connect(10);
+        out.clear();
+        outbound.resend(channel(), &mut out);
+        let (two, three) = (
+            b"\x3C\x08\x00\x01t\x00\x02two",
+            b"\x3A\x0A\x00\x01t\x00\x03three",
+        );
+        assert_eq!(out, [&two[..], three].concat());
+        assert!(
+            outbound
+                .pubrec(id(2), ReasonCode::QuotaExceeded, Version::Mqtt5, &mut out)
+                .is_ok()
+        );
+        assert!(outbound.puback(id(3)).is_ok());
+        assert_eq!((outbound.unfinished(), outbound.bytes), (0, 0));
     }
 
     #[test]
@@ -472,23 +555,31 @@ mod tests {
         assert_eq!(out[..4], [0x62, 2, 0, 2]);
         assert_eq!(out[4..], [0x3a, 6, 0, 1, b't', 0, 3, 0]);
         assert_eq!(outbound.unfinished(), 2);
+        assert_eq!(outbound.bytes, weight(&delivery(Qos::AtLeastOnce, &[0])));
     }
 
     #[test]
     fn messages_in_flight_are_bounded_in_bytes() {
         let mut outbound = connected(10);
         let mut out = Vec::new();
-        let large = vec![0; INFLIGHT_BYTES as usize];
-        let mut wide = channel();
-        wide.maximum_packet_size = u32::MAX;
-        outbound.send(delivery(Qos::ExactlyOnce, &large), wide, &mut out);
+        let mebibyte = vec![0; 1024 * 1024];
+        for room in [10, 9, 8, 7] {
+            assert_eq!(outbound.room(), room);
+            let channel = Channel {
+                maximum_packet_size: u32::MAX,
+                ..channel()
+            };
+            outbound.send(delivery(Qos::ExactlyOnce, &mebibyte), channel, &mut out);
+        }
         assert_eq!(outbound.room(), 0);
         let version = Version::Mqtt311;
-        outbound
-            .pubrec(id(1), ReasonCode::Success, version, &mut out)
-            .unwrap();
-        assert_eq!(outbound.room(), 9);
-        outbound.pubcomp(id(1)).unwrap();
+        for n in 1..=4 {
+            outbound
+                .pubrec(id(n), ReasonCode::Success, version, &mut out)
+                .unwrap();
+            assert_eq!(outbound.room(), 6);
+        }
+        (1..=4).for_each(|n| outbound.pubcomp(id(n)).unwrap());
         assert_eq!((outbound.room(), outbound.bytes), (10, 0));
     }
 

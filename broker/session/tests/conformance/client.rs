@@ -246,6 +246,7 @@ fn mqtt5_3_3_4_7_the_servers_receive_maximum_is_kept() {
     let id = PacketId::MIN;
     assert_eq!(publish(&mut client, Qos::AtLeastOnce), Ok(Some(id)));
     assert_eq!(publish(&mut client, Qos::AtLeastOnce), Err(NotSent::Full));
+    assert_eq!(client.unacknowledged(), 1);
     // [MQTT-3.3.4-8]
     assert!(publish(&mut client, Qos::AtMostOnce).is_ok());
     let event = receive(&mut client, b"\x40\x03\x00\x01\x97", &mut out).expect("conforms");
@@ -359,6 +360,8 @@ fn mqtt5_4_12_authentication_and_reauthentication() {
     assert!(client.reauthenticate(b"", &mut out));
     assert_eq!(out, b"\xF0\x06\x19\x04\x15\x00\x01M");
     assert!(!client.reauthenticate(b"", &mut out));
+    let with_another_method = b"\xF0\x06\x00\x04\x15\x00\x01N";
+    assert!(receive(&mut client, with_another_method, &mut out).is_err());
     let event = receive(&mut client, b"\xF0\x06\x18\x04\x15\x00\x01M", &mut out);
     assert!(matches!(event, Ok(Event::Challenge(b""))));
     assert!(client.respond(b"", &mut out));

@@ -40,6 +40,28 @@ fn named_only() -> Terms {
     }
 }
 
+/// A topic of one level and three bytes, and a payload of two bytes, are the most.
+fn narrow() -> Terms {
+    Terms {
+        maximum_topic_levels: 1,
+        maximum_topic_bytes: 3,
+        maximum_payload_bytes: 2,
+        ..Terms::default()
+    }
+}
+
+/// CONNECT as [`CONNECT_5`], with a will of QoS 0 on this topic of this payload.
+fn with_will(topic: &str, payload: &str) -> Vec<u8> {
+    let length = 19 + topic.len() + payload.len();
+    let mut connect = vec![0x10, length as u8];
+    connect.extend(b"\x00\x04MQTT\x05\x06\x00\x0A\x00\x00\x01c\x00");
+    for field in [topic, payload] {
+        connect.extend([0, field.len() as u8]);
+        connect.extend(field.as_bytes());
+    }
+    connect
+}
+
 refuses! {
     mqtt5_3_1_2_2_unknown_level_gets_return_code_1: Terms::default(),
         b"\x10\x0E\x00\x04MQTT\x06\x02\x00\x0A\x00\x00\x01c" => b"\x20\x02\x00\x01";
@@ -58,6 +80,37 @@ refuses! {
     mqtt5_3_1_3_11_will_topic_with_wildcard: Terms::default(),
         b"\x10\x14\x00\x04MQTT\x05\x06\x00\x0A\x00\x00\x01c\x00\x00\x01#\x00\x00" =>
         b"\x20\x03\x00\x81\x00";
+    mqtt5_3_1_3_11_will_topic_deeper_than_offered: narrow(), &with_will("w/x", "p") =>
+        b"\x20\x03\x00\x90\x00";
+    mqtt5_3_1_3_11_will_topic_longer_than_offered: narrow(), &with_will("wwww", "") =>
+        b"\x20\x03\x00\x90\x00";
+    mqtt5_3_1_3_12_will_payload_longer_than_offered: narrow(), &with_will("w", "pqr") =>
+        b"\x20\x03\x00\x97\x00";
+}
+
+#[test]
+fn mqtt5_3_1_2_5_a_will_just_within_the_terms_is_taken() {
+    let terms = || Terms {
+        maximum_qos: Qos::AtLeastOnce,
+        ..narrow()
+    };
+    let connect = b"\x10\x18\x00\x04MQTT\x05\x2E\x00\x0A\x00\x00\x01c\x00\x00\x03www\x00\x02pq";
+    assert!(
+        negotiate(terms(), connect)
+            .expect("accepted")
+            .will
+            .is_some()
+    );
+    let unretained = Terms {
+        retain_available: false,
+        ..terms()
+    };
+    assert!(
+        negotiate(unretained, &with_will("w", "p"))
+            .expect("accepted")
+            .will
+            .is_some()
+    );
 }
 
 #[test]
@@ -226,6 +279,43 @@ fn mqtt5_3_2_2_19_a_reason_string_fits_the_clients_maximum_packet_size() {
     assert_eq!(refused(9), b"\x20\x03\x00\x87\x00");
     // [MQTT-3.1.2-24]
     assert_eq!(refused(4), b"");
+}
+
+#[test]
+fn mqtt5_3_1_2_24_a_connack_that_would_not_fit_is_known_before() {
+    let check = |maximum, data| {
+        let connect = connect_5(&[&b"\x27"[..], &u32::to_be_bytes(maximum)].concat());
+        let negotiated = negotiate(Terms::default(), &connect).expect("accepted");
+        negotiated
+            .check_greeting(data)
+            .map_err(|failure| failure.reason)
+    };
+    let length = CONNACK_5.len() as u32;
+    assert_eq!(check(length, None), Ok(()));
+    assert_eq!(check(length - 1, None), Err(ReasonCode::PacketTooLarge));
+    assert_eq!(check(length, Some(b"x")), Err(ReasonCode::PacketTooLarge));
+}
+
+#[test]
+fn mqtt5_3_1_2_30_during_authentication_only_auth_and_disconnect_are_taken() {
+    let connect = connect_5(b"\x15\x00\x01M");
+    let negotiated = negotiate(Terms::default(), &connect).expect("accepted");
+    let response = |bytes| match decode(bytes, Version::Mqtt5, u32::MAX) {
+        Ok(Decoded::Packet { packet, .. }) => negotiated
+            .response(&packet)
+            .map_err(|failure| failure.reason),
+        other => panic!("{other:?}"),
+    };
+    let answer = b"\xF0\x0A\x18\x08\x15\x00\x01M\x16\x00\x01!";
+    assert_eq!(response(answer), Ok(&b"!"[..]));
+    assert_eq!(response(b"\xE0\x00"), Err(ReasonCode::Success));
+    for wrong in [
+        &b"\xF0\x06\x18\x04\x15\x00\x01N"[..],
+        b"\xF0\x06\x19\x04\x15\x00\x01M",
+        b"\xC0\x00",
+    ] {
+        assert_eq!(response(wrong), Err(ReasonCode::ProtocolError), "{wrong:?}");
+    }
 }
 
 #[test]

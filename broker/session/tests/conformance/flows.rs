@@ -218,6 +218,7 @@ fn mqtt5_4_6_0_2_and_4_6_0_3_answers_in_the_order_of_their_messages() {
         let ack = incoming.acknowledgement.expect("above QoS 0");
         tickets.push(server.session.postpone(ack));
     }
+    assert_eq!(server.session.postponed(), 4);
     for ticket in [3, 2, 0, 1] {
         server
             .session
@@ -227,4 +228,5 @@ fn mqtt5_4_6_0_2_and_4_6_0_3_answers_in_the_order_of_their_messages() {
         out,
         b"\x40\x02\x00\x01\x40\x02\x00\x03\x50\x02\x00\x02\x50\x02\x00\x04"
     );
+    assert_eq!(server.session.postponed(), 0);
 }

@@ -23,6 +23,19 @@ sends! {
     mqtt5_3_3_2_12_aliases_up_to_the_maximum_are_taken: v5(),
         b"\x32\x09\x00\x01t\x00\x01\x03\x23\x00\x20" => b"\x40\x02\x00\x01",
         b"\x32\x08\x00\x00\x00\x02\x03\x23\x00\x20" => b"\x40\x02\x00\x02";
+    mqtt5_3_3_2_15_response_topic: v5(),
+        b"\x32\x0A\x00\x01t\x00\x01\x04\x08\x00\x01r" => b"\x40\x02\x00\x01";
+    mqtt5_3_3_1_4_what_is_just_within_the_terms_is_taken:
+        server_with(terms(|terms| {
+            terms.maximum_qos = Qos::AtLeastOnce;
+            terms.maximum_topic_bytes = 3;
+            terms.maximum_topic_levels = 2;
+            terms.maximum_packet_size = 10;
+        }), CONNECT_5),
+        b"\x33\x08\x00\x03a/b\x00\x01\x00" => b"\x40\x02\x00\x01";
+    mqtt5_3_2_2_14_without_retain_a_message_is_taken:
+        server_with(terms(|terms| terms.retain_available = false), CONNECT_5),
+        b"\x32\x06\x00\x01t\x00\x01\x00" => b"\x40\x02\x00\x01";
 }
 
 fails! {
@@ -51,6 +64,9 @@ fails! {
     mqtt5_4_7_topic_deeper_than_offered:
         server_with(terms(|terms| terms.maximum_topic_levels = 1), CONNECT_5),
         b"\x30\x06\x00\x03a/b\x00" => TopicNameInvalid;
+    mqtt5_4_7_topic_longer_than_offered:
+        server_with(terms(|terms| terms.maximum_topic_bytes = 2), CONNECT_5),
+        b"\x30\x06\x00\x03abc\x00" => TopicNameInvalid;
 }
 
 #[test]
