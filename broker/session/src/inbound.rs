@@ -322,6 +322,20 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_is_forgotten_with_its_last_release() {
+        let (mut inbound, mut out) = (Inbound::default(), Vec::new());
+        for n in 1..=100 {
+            let received = inbound.publish(AckKind::Pubrec, id(n), 100, V5, &mut out);
+            assert!(matches!(received, Ok(Received::New(_))));
+        }
+        for n in 1..=100 {
+            assert_eq!(inbound.unfinished(), usize::from(101 - n));
+            inbound.release(id(n), V5, &mut out);
+        }
+        assert_eq!((inbound.unfinished(), inbound.received.capacity()), (0, 0));
+    }
+
+    #[test]
     fn an_open_qos_2_publish_does_not_outlive_the_connection() {
         let mut inbound = Inbound::default();
         let answered = new(&mut inbound, AckKind::Pubrec, 1);

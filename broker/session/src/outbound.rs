@@ -429,6 +429,22 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_is_forgotten_with_its_last_acknowledgement() {
+        let mut outbound = connected(100);
+        for _ in 0..100 {
+            outbound.send(delivery(Qos::AtLeastOnce, b""), channel(), &mut Vec::new());
+        }
+        for n in 1..=100 {
+            assert_eq!(outbound.unfinished(), usize::from(101 - n));
+            assert!(outbound.puback(id(n)).unwrap().is_some());
+        }
+        assert_eq!(
+            (outbound.unfinished(), outbound.inflight.capacity()),
+            (0, 0)
+        );
+    }
+
+    #[test]
     fn mqtt_2_2_1_4_an_id_in_use_is_not_given_out_again() {
         let mut outbound = connected(10);
         let mut out = Vec::new();

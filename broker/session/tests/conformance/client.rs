@@ -7,7 +7,9 @@ use dunlin_codec::{
     Decoded, PacketId, PropertiesBuf, Property, Qos, ReasonCode, SubscribeFiltersBuf,
     SubscriptionOptions, UnsubscribeFiltersBuf, Version, decode,
 };
-use dunlin_session::client::{Connected, Event, Greeting, NotSent, Options, Will};
+use dunlin_session::client::{
+    Connected, Event, Greeting, MAXIMUM_REQUESTS, NotSent, Options, Will,
+};
 use dunlin_session::{Client, Failure, Message, MessageParts, SessionState};
 use dunlin_time::{Monotonic, Now};
 
@@ -194,6 +196,14 @@ fn mqtt5_3_1_2_20_pingreq_when_nothing_else_was_sent() {
     assert!(client.timeout(at(24_000), &mut out).is_err());
     receive(&mut client, b"\xD0\x00", &mut out).expect("conforms");
     assert!(client.timeout(at(23_999), &mut out).is_ok());
+    // What comes in is no reason to send nothing.
+    let publish = decode(b"\x30\x04\x00\x01t\x00", Version::Mqtt5, u32::MAX);
+    let Ok(Decoded::Packet { packet, .. }) = publish else {
+        panic!("not complete");
+    };
+    let message = client.receive(at(23_000), packet, &mut out);
+    assert!(matches!(message, Ok(Event::Message(_))));
+    assert_eq!(client.deadline(), Some(Monotonic(24_000)));
 }
 
 #[test]
@@ -225,6 +235,9 @@ fn mqtt5_3_2_2_15_no_packet_above_the_servers_maximum() {
     let (filters, properties) = (filters(&["abc"]), PropertiesBuf::new());
     let subscribed = client.subscribe(NOW, &filters, &properties, &mut Vec::new());
     assert_eq!(subscribed, Err(NotSent::TooLarge));
+    let mut client = connected(b"\x20\x08\x00\x00\x05\x27\x00\x00\x00\x0B");
+    let subscribed = client.subscribe(NOW, &filters, &properties, &mut Vec::new());
+    assert_eq!(subscribed, Ok(PacketId::MIN));
 }
 
 #[test]
@@ -375,6 +388,44 @@ fn mqtt5_4_12_0_7_no_auth_without_a_method() {
     assert!(!client.reauthenticate(b"x", &mut out));
     assert_eq!(out, b"");
     assert!(receive(&mut client, b"\xF0\x00", &mut out).is_err());
+}
+
+#[test]
+fn mqtt5_3_2_2_3_2_the_servers_session_expiry_counts() {
+    let kept = Options {
+        session_expiry: 5,
+        ..options()
+    };
+    let expiry = |connack| {
+        let connected = greet(&kept, None, connack, &mut Vec::new());
+        connected.expect("accepted").client.session_expiry()
+    };
+    assert_eq!(expiry(b"\x20\x03\x00\x00\x00"), 5);
+    assert_eq!(expiry(b"\x20\x08\x00\x00\x05\x11\x00\x00\x00\x03"), 3);
+}
+
+#[test]
+fn mqtt5_3_14_the_servers_disconnect_is_an_event() {
+    let mut client = v5();
+    let event = receive(&mut client, b"\xE0\x01\x8E", &mut Vec::new());
+    let reason = ReasonCode::SessionTakenOver;
+    assert!(matches!(event, Ok(Event::Disconnected(said)) if said.reason == reason));
+}
+
+#[test]
+fn requests_and_messages_in_flight_leave_each_other_packet_ids() {
+    let wide = Options {
+        maximum_inflight: u16::MAX,
+        ..options()
+    };
+    let connected = greet(&wide, None, b"\x20\x03\x00\x00\x00", &mut Vec::new());
+    let (mut client, none) = (connected.expect("accepted").client, PropertiesBuf::new());
+    assert_eq!(client.room() + MAXIMUM_REQUESTS, usize::from(u16::MAX));
+    let mut subscribe = || client.subscribe(NOW, &filters(&["a"]), &none, &mut Vec::new());
+    for _ in 0..MAXIMUM_REQUESTS {
+        assert!(subscribe().is_ok());
+    }
+    assert_eq!(subscribe(), Err(NotSent::Full));
 }
 
 #[test]

@@ -181,6 +181,21 @@ fn mqtt5_3_1_2_21_server_keep_alive_replaces_the_clients() {
 }
 
 #[test]
+fn mqtt5_3_1_2_21_server_keep_alive_replaces_none() {
+    let terms = || Terms {
+        maximum_keep_alive: 4,
+        ..Terms::default()
+    };
+    let connect = b"\x10\x0E\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01c";
+    let (mut server, connack) = accept(terms(), connect, None);
+    assert_eq!(connack[connack.len() - 3..], [0x13, 0, 4]);
+    assert!(server.wait(6_000).is_err());
+    // Version 3 cannot be told.
+    let mut server = server_with(terms(), crate::table::CONNECT_311);
+    assert_eq!(server.wait(14_999), Ok(()));
+}
+
+#[test]
 fn mqtt5_3_2_2_22_without_server_keep_alive_the_clients_holds() {
     let terms = Terms {
         maximum_keep_alive: 10,
@@ -294,6 +309,40 @@ fn mqtt5_3_1_2_24_a_connack_that_would_not_fit_is_known_before() {
     assert_eq!(check(length, None), Ok(()));
     assert_eq!(check(length - 1, None), Err(ReasonCode::PacketTooLarge));
     assert_eq!(check(length, Some(b"x")), Err(ReasonCode::PacketTooLarge));
+}
+
+#[test]
+fn mqtt5_4_12_a_challenge_and_the_last_data_name_the_method() {
+    let connect = connect_5(b"\x15\x00\x01M");
+    let negotiated = negotiate(Terms::default(), &connect).expect("accepted");
+    let mut out = Vec::new();
+    negotiated.challenge(b"?", &mut out);
+    assert_eq!(out, b"\xF0\x0A\x18\x08\x15\x00\x01M\x16\x00\x01?");
+    let accepted = Accepted {
+        state: None,
+        authentication_data: Some(b"!".to_vec()),
+    };
+    out.clear();
+    let session = negotiated.accept(Now::default(), accepted, &mut out);
+    assert!(out.ends_with(b"\x15\x00\x01M\x16\x00\x01!"));
+    assert_eq!(session.authentication_method(), Some("M"));
+    out.clear();
+    session.challenge(b"", &mut out);
+    assert_eq!(out, b"\xF0\x06\x18\x04\x15\x00\x01M");
+}
+
+#[test]
+fn mqtt5_3_2_2_6_a_packet_size_that_all_packets_keep_to_is_not_announced() {
+    // The largest Remaining Length (1.5.5).
+    let announced = |maximum_packet_size| {
+        let terms = Terms {
+            maximum_packet_size,
+            ..Terms::default()
+        };
+        accept(terms, CONNECT_5, None).1.contains(&0x27)
+    };
+    assert!(announced(268_435_454));
+    assert!(!announced(268_435_455));
 }
 
 #[test]

@@ -70,6 +70,22 @@ fails! {
 }
 
 #[test]
+fn a_client_below_a_mount_point_does_not_see_it() {
+    let terms = terms(|terms| terms.mount_point = "below/".into());
+    let mut server = server_with(terms, CONNECT_5);
+    let delivery = delivery_of(MessageParts {
+        publisher: 0,
+        qos: Qos::AtMostOnce,
+        retain: false,
+        expires: None,
+        topic: "below/t",
+        forwarded: &[],
+        payload: b"m",
+    });
+    assert_eq!(server.delivers(delivery).1, b"\x30\x05\x00\x01t\x00m");
+}
+
+#[test]
 fn mqtt5_3_3_2_7_aliases_end_with_the_connection() {
     let mut server = v5();
     server.sends(b"\x30\x07\x00\x01t\x03\x23\x00\x01", b"");
