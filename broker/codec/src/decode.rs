@@ -68,7 +68,7 @@ pub fn decode(
     let suback = || Suback::decode(packet_type, reader, version);
     match packet_type {
         PacketType::Publish => whole(Packet::Publish(Publish::decode(
-            first_byte, reader, version,
+            first_byte, reader, version, "",
         )?)),
         PacketType::Puback => whole(Packet::Puback(ack()?)),
         PacketType::Pubrec => whole(Packet::Pubrec(ack()?)),
@@ -93,16 +93,18 @@ pub fn decode(
 }
 
 /// Takes one PUBLISH from the front of `bytes`, as [`decode`] does; `None` if another packet stands
-/// there, or one that is not complete. For those who get many: no other packet is moved around.
+/// there, or one that is not complete. For those who get many: no other packet is moved around, and
+/// a topic that spells `known`, which was checked before, is `known` itself.
 ///
 /// # Errors
 /// As [`decode`].
 #[inline]
-pub fn decode_publish(
-    bytes: &[u8],
+pub fn decode_publish<'a>(
+    bytes: &'a [u8],
     version: Version,
     maximum_packet_size: u32,
-) -> Result<Option<(Publish<'_>, usize)>, DecodeError> {
+    known: &'a str,
+) -> Result<Option<(Publish<'a>, usize)>, DecodeError> {
     let Some((&first_byte, after)) = bytes.split_first() else {
         return Ok(None);
     };
@@ -120,7 +122,7 @@ pub fn decode_publish(
     let Some(body) = bytes.get(header..length).filter(|_| !refused) else {
         return Ok(None);
     };
-    let publish = Publish::decode(first_byte, Reader::new(body), version)?;
+    let publish = Publish::decode(first_byte, Reader::new(body), version, known)?;
     Ok(Some((publish, length)))
 }
 

@@ -43,19 +43,21 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// The first byte has been checked. Inlined, so that the packet is built where it stays.
+    /// The first byte has been checked, and `known` is a valid text. Inlined, so that the packet is
+    /// built where it stays.
     #[inline(always)]
     pub(crate) fn decode(
         first_byte: u8,
         mut reader: Reader<'a>,
         version: Version,
+        known: &'a str,
     ) -> Result<Self, DecodeError> {
         let qos = match first_byte >> 1 & 3 {
             0 => Qos::AtMostOnce,
             1 => Qos::AtLeastOnce,
             _ => Qos::ExactlyOnce,
         };
-        let topic = reader.text()?;
+        let topic = reader.text_or_known(known)?;
         let packet_id = match qos {
             Qos::AtMostOnce => None,
             _ => Some(reader.packet_id()?),

@@ -82,6 +82,16 @@ impl<'a> Reader<'a> {
         check_text(self.binary()?)
     }
 
+    /// A UTF-8 encoded string; `known` itself, which needs no check, if it spells that.
+    #[inline]
+    pub(crate) fn text_or_known(&mut self, known: &'a str) -> Result<&'a str, DecodeError> {
+        let bytes = self.binary()?;
+        match bytes == known.as_bytes() {
+            true => Ok(known),
+            false => check_text(bytes),
+        }
+    }
+
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         PacketId::new(self.u16()?)
             .ok_or(DecodeError::protocol("packet identifier 0 [MQTT-2.2.1-3]"))

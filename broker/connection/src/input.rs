@@ -7,6 +7,7 @@ use dunlin_metrics::Counter;
 use dunlin_net::Stream;
 use dunlin_session::Failure;
 use dunlin_time::Now;
+use dunlin_topic::TopicName;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::connection::{Connection, End};
@@ -93,13 +94,16 @@ impl Connection {
         let maximum = self.session.terms().maximum_packet_size;
         let mut used = 0;
         let mut packets = 0;
+        // Where this client was last allowed to publish, in these bytes: most stay with one topic.
+        let mut known = None;
         let outcome = loop {
             // Nearly every packet is one; the general way moves the largest kind around.
-            match decode_publish(&bytes[used..], version, maximum) {
+            let known_text = known.map_or("", TopicName::as_str);
+            match decode_publish(&bytes[used..], version, maximum, known_text) {
                 Ok(Some((publish, length))) if self.crowd.is_none() => {
                     packets += 1;
                     used += length;
-                    if let Err(end) = self.publish_packet(now, publish, out) {
+                    if let Err(end) = self.publish_packet(now, publish, &mut known, out) {
                         break Err(end);
                     }
                     continue;
@@ -124,14 +128,15 @@ impl Connection {
         outcome
     }
 
-    fn publish_packet(
+    fn publish_packet<'p>(
         &mut self,
         now: Now,
-        publish: Publish<'_>,
+        publish: Publish<'p>,
+        known: &mut Option<TopicName<'p>>,
         out: &mut Vec<u8>,
     ) -> Result<(), End> {
-        match self.session.receive_publish(now, publish, out)? {
-            Some(incoming) => self.publish(now, incoming, out),
+        match self.session.receive_publish(now, publish, *known, out)? {
+            Some(incoming) => self.publish(now, incoming, known, out),
             None => Ok(()),
         }
     }

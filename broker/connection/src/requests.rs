@@ -24,7 +24,7 @@ impl Connection {
     ) -> Result<(), End> {
         match request {
             Request::Nothing | Request::Finished(_) => {}
-            Request::Publish(incoming) => self.publish(now, incoming, out)?,
+            Request::Publish(incoming) => self.publish(now, incoming, &mut None, out)?,
             Request::Subscribe(subscribe) => self.subscribe(subscribe, out)?,
             Request::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, out)?,
             Request::Reauthenticate(data) => self.reauthenticate(data),
@@ -33,10 +33,12 @@ impl Connection {
         Ok(())
     }
 
-    pub(crate) fn publish(
+    /// `known` is a topic that it may publish to, and becomes this one if it may.
+    pub(crate) fn publish<'p>(
         &mut self,
         now: Now,
-        incoming: Incoming<'_>,
+        incoming: Incoming<'p>,
+        known: &mut Option<TopicName<'p>>,
         out: &mut Vec<u8>,
     ) -> Result<(), End> {
         let Incoming {
@@ -53,23 +55,31 @@ impl Connection {
         self.charge_message(now);
         let mounted;
         let mount_point = &self.session.terms().mount_point;
-        let topic = match &topic {
-            ResolvedTopic::Packet(topic) if mount_point.is_empty() => Ok(*topic),
-            ResolvedTopic::Alias(topic) if mount_point.is_empty() => {
+        let named = match &topic {
+            ResolvedTopic::Packet(topic) if mount_point.is_empty() => Some(*topic),
+            _ => None,
+        };
+        let topic = match (named, &topic) {
+            (Some(topic), _) => Ok(topic),
+            (None, ResolvedTopic::Alias(topic)) if mount_point.is_empty() => {
                 TopicName::new_bounded(topic, usize::MAX)
             }
-            topic => {
+            (None, topic) => {
                 mounted = format!("{mount_point}{}", topic.as_str());
                 TopicName::new_bounded(&mounted, usize::MAX)
             }
         };
         // Only a mount point can have made it too long.
         let topic = topic.map_err(Failure::topic_name)?;
+        let is_known = named
+            .zip(*known)
+            .is_some_and(|(named, known)| named.is(known));
         let refused = if publish.payload.len() > self.session.terms().maximum_payload_bytes {
             Some((Counter::PublishesTooLarge, ReasonCode::QuotaExceeded))
-        } else if !self.may_publish(topic) {
+        } else if !is_known && !self.may_publish(topic) {
             Some((Counter::PublishesDenied, ReasonCode::NotAuthorized))
         } else {
+            *known = named.or(*known);
             None
         };
         if let Some((counter, reason)) = refused {

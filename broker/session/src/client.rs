@@ -246,7 +246,9 @@ impl Client {
         let open = self.outbound.unfinished();
         let (packet_id, reason) = match packet {
             Packet::Publish(publish) => {
-                let topic = self.rules.resolve(&publish, &mut self.incoming_aliases)?;
+                let topic = self
+                    .rules
+                    .resolve(&publish, None, &mut self.incoming_aliases)?;
                 return Ok(match self.rules.open(&publish, &mut self.inbound, out)? {
                     Opened::Duplicate => Event::Nothing,
                     Opened::New(acknowledgement) => Event::Message(Incoming {

@@ -56,11 +56,13 @@ pub(crate) enum Opened {
 }
 
 impl Rules {
-    /// The topic that a PUBLISH names or whose alias it uses.
+    /// The topic that a PUBLISH names or whose alias it uses. One that is `known` itself is not
+    /// checked again.
     #[inline]
     pub fn resolve<'p>(
         &self,
         publish: &Publish<'p>,
+        known: Option<TopicName<'p>>,
         aliases: &mut Option<Box<IncomingAliases>>,
     ) -> Result<ResolvedTopic<'p>, Failure> {
         let levels = self.maximum_topic_levels;
@@ -73,7 +75,9 @@ impl Rules {
             if publish.topic.is_empty() && self.version.has_properties() {
                 return Err(Failure::protocol("neither topic nor topic alias (3.3.2.1)"));
             }
-            return valid(publish.topic).map(ResolvedTopic::Packet);
+            let known = known.filter(|known| std::ptr::eq(known.as_str(), publish.topic));
+            let topic = known.map_or_else(|| valid(publish.topic), Ok);
+            return topic.map(ResolvedTopic::Packet);
         };
         if !publish.topic.is_empty() {
             valid(publish.topic)?;

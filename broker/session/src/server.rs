@@ -89,7 +89,7 @@ impl Session {
         self.last_packet = now.monotonic;
         match packet {
             Packet::Publish(publish) => {
-                let incoming = self.receive_publish(now, publish, out)?;
+                let incoming = self.receive_publish(now, publish, None, out)?;
                 Ok(incoming.map_or(Request::Nothing, Request::Publish))
             }
             Packet::Puback(ack) => {
@@ -127,7 +127,8 @@ impl Session {
         }
     }
 
-    /// A PUBLISH, as [`Session::receive`] takes it; `None` if the session has answered it.
+    /// A PUBLISH, as [`Session::receive`] takes it; `None` if the session has answered it. If its
+    /// topic is `known` itself, which this session took before, it is not checked again.
     ///
     /// # Errors
     /// As [`Session::receive`].
@@ -135,6 +136,7 @@ impl Session {
         &mut self,
         now: Now,
         publish: Publish<'p>,
+        known: Option<TopicName<'p>>,
         out: &mut Vec<u8>,
     ) -> Result<Option<Incoming<'p>>, Failure> {
         self.last_packet = now.monotonic;
@@ -145,7 +147,7 @@ impl Session {
             topic_alias_maximum: self.terms.topic_alias_maximum,
             maximum_topic_levels: self.terms.maximum_topic_levels,
         };
-        let topic = rules.resolve(&publish, &mut self.incoming_aliases)?;
+        let topic = rules.resolve(&publish, known, &mut self.incoming_aliases)?;
         Ok(match rules.open(&publish, &mut self.inbound, out)? {
             Opened::Duplicate => None,
             Opened::New(acknowledgement) => Some(Incoming {

@@ -97,6 +97,11 @@ impl<'a> TopicName<'a> {
         self.0
     }
 
+    /// Whether both are the same piece of memory, which costs less to tell than equality.
+    pub fn is(self, other: TopicName<'_>) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+
     /// The levels, at least one; a level may be empty.
     pub fn levels(self) -> impl Iterator<Item = &'a str> + Clone {
         self.0.split('/')
