@@ -134,7 +134,7 @@ impl Dispatch {
         if self.scratch.capacity() > SCRATCH_MAX {
             self.scratch = Vec::new();
         }
-        self.lane.route(&self.router, &message, topic, &matches)
+        self.lane.route(&self.router, &message, topic, matches)
     }
 
     /// Publishes a message that exists already: a will, or one of the server's own.
@@ -143,7 +143,7 @@ impl Dispatch {
             return Published::default();
         };
         let matches = self.router.index.lookup(topic, &mut self.cache);
-        self.lane.route(&self.router, message, topic, &matches)
+        self.lane.route(&self.router, message, topic, matches)
     }
 
     /// Offers messages of a session that ended to the other members of their shared subscriptions

@@ -132,17 +132,15 @@ impl<T: Target> Index<T> {
 
     /// All who asked for `topic`. `cache` must have served no other index.
     #[inline]
-    pub fn lookup(&self, topic: TopicName<'_>, cache: &mut Cache<T>) -> Matches<T> {
+    pub fn lookup<'c>(&self, topic: TopicName<'_>, cache: &'c mut Cache<T>) -> &'c Matches<T> {
         let hash = cache.hash(topic);
-        match cache.get(hash, topic) {
-            Some(answer)
-                if answer
-                    .matches
-                    .is_current(self.shards.generations(answer.place)) =>
-            {
-                answer.matches.value().clone()
-            }
-            _ => self.look_up_anew(topic, hash, cache),
+        let slot = cache.find(hash, topic, |answer| {
+            let generations = self.shards.generations(answer.place);
+            answer.matches.is_current(generations)
+        });
+        match slot {
+            Some(slot) => cache.matches(slot),
+            None => self.look_up_anew(topic, hash, cache),
         }
     }
 
@@ -163,32 +161,37 @@ impl<T: Target> Index<T> {
     }
 
     #[cold]
-    fn look_up_anew(&self, topic: TopicName<'_>, hash: u64, cache: &mut Cache<T>) -> Matches<T> {
+    fn look_up_anew<'c>(
+        &self,
+        topic: TopicName<'_>,
+        hash: u64,
+        cache: &'c mut Cache<T>,
+    ) -> &'c Matches<T> {
         self.sweep(cache, SWEPT_PER_MISS);
         let place = self.shards.place(topic);
         let found = &mut cache.found;
         let matches = Stamped::read(self.shards.generations(place), || {
             self.read(topic, place, found)
         });
-        let answer = matches.value().clone();
         cache.put(Answer {
             hash,
             topic: topic.as_str().into(),
             place,
             matches,
-        });
-        answer
+        })
     }
 
     fn read(&self, topic: TopicName<'_>, place: Place, found: &mut Vec<Targets<T>>) -> Matches<T> {
         let exact = self.exact.get(topic.as_str()).map(Targets::into_slice);
         self.shards.matching(topic, place, found);
+        let filters = found.len() + usize::from(exact.is_some());
         let wildcard = match found.len() {
             0 => None,
             1 => found.pop().map(Targets::into_slice),
             _ => Some(joined(found)),
         };
-        let repeats = repeats(&exact, &wildcard);
+        // A key stands once in each filter.
+        let repeats = filters > 1 && repeats(&exact, &wildcard);
         Matches {
             exact,
             wildcard,
@@ -197,13 +200,10 @@ impl<T: Target> Index<T> {
     }
 }
 
-/// Each key stands once in `exact`, so that alone needs no look.
+/// Each key stands once in `exact`.
 fn repeats<T: Target>(exact: &Option<Arc<[T]>>, wildcard: &Option<Arc<[T]>>) -> bool {
     let wildcard = wildcard.as_deref().unwrap_or_default();
     let exact = exact.as_deref().unwrap_or_default();
-    if wildcard.is_empty() || exact.len() + wildcard.len() == 1 {
-        return false;
-    }
     let mut seen = HashSet::with_capacity_and_hasher(wildcard.len(), RandomState::default());
     !wildcard.iter().all(|target| seen.insert(target.key()))
         || exact.iter().any(|target| seen.contains(&target.key()))

@@ -41,6 +41,8 @@ pub struct Cache<T: Target> {
     /// Of the answers' [`Answer::bytes`].
     bytes: usize,
     max_bytes: usize,
+    /// An answer too large to keep, until the next sweep.
+    unkept: Option<Answer<T>>,
     /// The slot that is looked at next when something must go.
     hand: usize,
     /// For one lookup, kept to spare its allocation.
@@ -65,6 +67,7 @@ impl<T: Target> Cache<T> {
             slots: (0..slots).map(|_| None).collect(),
             bytes: 0,
             max_bytes: limits.bytes,
+            unkept: None,
             hand: 0,
             found: Vec::new(),
         }
@@ -73,6 +76,7 @@ impl<T: Target> Cache<T> {
     /// Forgets every answer.
     pub fn clear(&mut self) {
         self.slots.fill_with(|| None);
+        self.unkept = None;
         self.bytes = 0;
     }
 
@@ -80,15 +84,28 @@ impl<T: Target> Cache<T> {
         self.hashing.hash_one(topic.as_str())
     }
 
-    pub(super) fn get(&self, hash: u64, topic: TopicName<'_>) -> Option<&Answer<T>> {
-        let slots = self.slots[self.set(hash)].iter().flatten();
-        slots
-            .into_iter()
-            .find(|answer| answer.hash == hash && *answer.topic == *topic.as_str())
+    /// The slot of the answer for `topic`, if it is current.
+    pub(super) fn find(
+        &self,
+        hash: u64,
+        topic: TopicName<'_>,
+        is_current: impl Fn(&Answer<T>) -> bool,
+    ) -> Option<usize> {
+        self.set(hash).find(|&slot| {
+            self.slots[slot].as_ref().is_some_and(|answer| {
+                answer.hash == hash && *answer.topic == *topic.as_str() && is_current(answer)
+            })
+        })
+    }
+
+    /// What is in a slot that [`find`](Self::find) gave.
+    pub(super) fn matches(&self, slot: usize) -> &Matches<T> {
+        let answer = self.slots[slot].as_ref();
+        answer.expect("it was found").matches.value()
     }
 
     /// Keeps `answer`, in place of an earlier one for its topic or of another.
-    pub(super) fn put(&mut self, answer: Answer<T>) {
+    pub(super) fn put(&mut self, answer: Answer<T>) -> &Matches<T> {
         let bytes = answer.bytes();
         let set = self.set(answer.hash);
         let holds_topic = |slot: &Option<Answer<T>>| {
@@ -104,20 +121,19 @@ impl<T: Target> Cache<T> {
             .unwrap_or((answer.hash >> 60) as usize % WAYS);
         self.vacate(set.start + way);
         if bytes > self.max_bytes / 8 {
-            return;
+            return self.unkept.insert(answer).matches.value();
         }
-        self.slots[set.start + way] = Some(answer);
+        let slot = set.start + way;
         self.bytes += bytes;
-        self.shed(set.start + way);
+        self.shed();
+        self.slots[slot].insert(answer).matches.value()
     }
 
-    /// Makes the bytes fit again, sparing the slot `fresh`.
-    fn shed(&mut self, fresh: usize) {
+    /// Makes the bytes fit again, which count those of the answer that comes next.
+    fn shed(&mut self) {
         while self.bytes > self.max_bytes {
             let slot = self.advance_hand();
-            if slot != fresh {
-                self.vacate(slot);
-            }
+            self.vacate(slot);
         }
     }
 
@@ -127,6 +143,7 @@ impl<T: Target> Cache<T> {
         slots: usize,
         generations: impl Fn(Place) -> [&'a Generation; 3],
     ) {
+        self.unkept = None;
         for _ in 0..slots.min(self.slots.len()) {
             let slot = self.advance_hand();
             let outdated = self.slots[slot]

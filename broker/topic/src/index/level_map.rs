@@ -1,15 +1,18 @@
-//! A persistent hash map from a topic level to what lies below it.
+//! A hash map from a topic level to what lies below it, read without locks while one writer at a
+//! time changes it (a hash array mapped trie: Bagwell, "Ideal Hash Trees", 2001).
 //!
-//! A change makes a new map that shares all but one path with the old one, so that a reader keeps
-//! what it holds and a change below a million levels copies four small branches (a hash array
-//! mapped trie: Bagwell, "Ideal Hash Trees", 2001).
+//! A change copies the one small branch that it concerns and puts the copy in its place: a reader
+//! finds either. Only a change at the top makes a new map. Copying the path from there, as
+//! persistent maps do, would count a reference to each neighbour of each branch on the way; with
+//! a million levels, that is to wait for memory forty times.
 //!
-//! A key's hash is an endless stream of five-bit digits, one per depth: where 64 bits run out, the
-//! key is hashed again with the number of the round. So two different keys part somewhere, and no
-//! bucket of collisions is needed.
+//! A key's hash is an endless stream of digits, one per depth: where 64 bits run out, the key is
+//! hashed again with the number of the round. So two different keys part somewhere, and no bucket
+//! of collisions is needed.
 
 use std::hash::BuildHasher;
 
+use arc_swap::ArcSwapAny;
 use foldhash::quality::RandomState;
 use triomphe::ThinArc;
 
@@ -18,7 +21,7 @@ pub(crate) trait Keyed: Clone {
     fn key(&self) -> &[u8];
 }
 
-/// A persistent map; cloning it shares it.
+/// Cloning shares, also the changes that are made in place.
 pub(crate) struct LevelMap<E>(Option<Branch<E>>);
 
 /// The occupied slots of 32, in order; the bits of `occupied` say which they are.
@@ -30,42 +33,45 @@ struct Occupied(u32);
 enum Slot<E> {
     Entry(E),
     /// Holds at least two entries, directly or below.
-    Branch(Branch<E>),
+    Branch(ArcSwapAny<Branch<E>>),
+}
+
+/// What a change makes of a value.
+pub(crate) enum Change<V> {
+    /// Itself: what was to change is changed, in place.
+    InPlace,
+    /// Another, to be put where it stands.
+    To(V),
+    /// Nothing is left of it.
+    Gone,
 }
 
 impl<E: Keyed> LevelMap<E> {
     pub(crate) const EMPTY: Self = Self(None);
 
-    pub(crate) fn get(&self, hashing: &RandomState, key: &[u8]) -> Option<&E> {
-        let mut digits = Digits::new(hashing, key);
-        let mut branch = self.0.as_ref()?;
-        loop {
-            let position = branch.header.header.find(digits.next())?;
-            match &branch.slice[position] {
-                Slot::Entry(entry) => return (entry.key() == key).then_some(entry),
-                Slot::Branch(below) => branch = below,
-            }
-        }
+    pub(crate) fn get(&self, hashing: &RandomState, key: &[u8]) -> Option<E> {
+        branch_get(self.0.as_ref()?, &mut Digits::new(hashing, key))
     }
 
-    /// With `entry` added, or put in place of the one with its key.
-    pub(crate) fn with(&self, hashing: &RandomState, entry: &E) -> Self {
+    /// With `entry` added, or put in place of the one with its key; `None` if this map has it now.
+    pub(crate) fn with(&self, hashing: &RandomState, entry: &E) -> Option<Self> {
         let mut digits = Digits::new(hashing, entry.key());
-        Self(Some(match &self.0 {
-            Some(branch) => branch_with(branch, &mut digits, entry),
+        let branch = match &self.0 {
+            Some(branch) => branch_with(branch, &mut digits, entry)?,
             None => single(digits.next(), Slot::Entry(entry.clone())),
-        }))
+        };
+        Some(Self(Some(branch)))
     }
 
-    /// Without the entry of `key`.
-    pub(crate) fn without(&self, hashing: &RandomState, key: &[u8]) -> Self {
+    /// Without the entry of `key`, which need not be there.
+    pub(crate) fn without(&self, hashing: &RandomState, key: &[u8]) -> Change<Self> {
         let Some(branch) = &self.0 else {
-            return Self::EMPTY;
+            return Change::InPlace;
         };
         match branch_without(branch, &mut Digits::new(hashing, key)) {
-            Without::Absent => self.clone(),
-            Without::Empty => Self::EMPTY,
-            Without::Left(branch) => Self(Some(branch)),
+            Change::InPlace => Change::InPlace,
+            Change::To(branch) => Change::To(Self(Some(branch))),
+            Change::Gone => Change::Gone,
         }
     }
 
@@ -82,17 +88,35 @@ impl<E: Keyed> LevelMap<E> {
     }
 }
 
-fn branch_with<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>, entry: &E) -> Branch<E> {
+fn branch_get<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>) -> Option<E> {
+    let position = branch.header.header.find(digits.next())?;
+    match &branch.slice[position] {
+        Slot::Entry(entry) => (entry.key() == digits.key).then(|| entry.clone()),
+        Slot::Branch(below) => branch_get(&below.load(), digits),
+    }
+}
+
+/// `None` if the change was made in place.
+fn branch_with<E: Keyed>(
+    branch: &Branch<E>,
+    digits: &mut Digits<'_>,
+    entry: &E,
+) -> Option<Branch<E>> {
     let digit = digits.next();
     let Some(position) = branch.header.header.find(digit) else {
-        return inserted(branch, digit, Slot::Entry(entry.clone()));
+        return Some(inserted(branch, digit, Slot::Entry(entry.clone())));
     };
     let slot = match &branch.slice[position] {
         Slot::Entry(present) if present.key() == entry.key() => Slot::Entry(entry.clone()),
-        Slot::Entry(present) => Slot::Branch(parted(present, digits, entry)),
-        Slot::Branch(below) => Slot::Branch(branch_with(below, digits, entry)),
+        Slot::Entry(present) => Slot::branch(parted(present, digits, entry)),
+        Slot::Branch(below) => {
+            if let Some(changed) = branch_with(&below.load(), digits, entry) {
+                below.store(changed);
+            }
+            return None;
+        }
     };
-    replaced(branch, position, slot)
+    Some(replaced(branch, position, slot))
 }
 
 /// A branch of two entries whose digits are the same up to here.
@@ -100,37 +124,35 @@ fn parted<E: Keyed>(present: &E, digits: &mut Digits<'_>, entry: &E) -> Branch<E
     let present_digit = Digits::at(digits.hashing, present.key(), digits.depth).next();
     let digit = digits.next();
     if digit == present_digit {
-        return single(digit, Slot::Branch(parted(present, digits, entry)));
+        return single(digit, Slot::branch(parted(present, digits, entry)));
     }
     let present = single(present_digit, Slot::Entry(present.clone()));
     inserted(&present, digit, Slot::Entry(entry.clone()))
 }
 
-enum Without<E> {
-    Absent,
-    Empty,
-    Left(Branch<E>),
-}
-
 /// `digits` are those of the key to remove; what remains is in the shape that inserting makes.
-fn branch_without<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>) -> Without<E> {
+fn branch_without<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>) -> Change<Branch<E>> {
     let digit = digits.next();
     let Some(position) = branch.header.header.find(digit) else {
-        return Without::Absent;
+        return Change::InPlace;
     };
-    match &branch.slice[position] {
-        Slot::Entry(entry) if entry.key() != digits.key => Without::Absent,
-        Slot::Entry(_) if branch.slice.len() == 1 => Without::Empty,
-        Slot::Entry(_) => Without::Left(removed(branch, digit, position)),
-        Slot::Branch(below) => match branch_without(below, digits) {
-            Without::Absent => Without::Absent,
-            Without::Empty => Without::Left(removed(branch, digit, position)),
-            Without::Left(below) => {
-                let slot = match &below.slice {
-                    [Slot::Entry(only)] => Slot::Entry(only.clone()),
-                    _ => Slot::Branch(below),
-                };
-                Without::Left(replaced(branch, position, slot))
+    let below = match &branch.slice[position] {
+        Slot::Entry(entry) if entry.key() != digits.key => return Change::InPlace,
+        Slot::Entry(_) if branch.slice.len() == 1 => return Change::Gone,
+        Slot::Entry(_) => return Change::To(removed(branch, digit, position)),
+        Slot::Branch(below) => below,
+    };
+    let changed = branch_without(&below.load(), digits);
+    match changed {
+        Change::InPlace => Change::InPlace,
+        Change::Gone => Change::To(removed(branch, digit, position)),
+        Change::To(left) => match &left.slice {
+            [Slot::Entry(only)] => {
+                Change::To(replaced(branch, position, Slot::Entry(only.clone())))
+            }
+            _ => {
+                below.store(left);
+                Change::InPlace
             }
         },
     }
@@ -172,11 +194,17 @@ impl<E> Clone for LevelMap<E> {
     }
 }
 
+impl<E> Slot<E> {
+    fn branch(branch: Branch<E>) -> Self {
+        Self::Branch(ArcSwapAny::new(branch))
+    }
+}
+
 impl<E: Clone> Clone for Slot<E> {
     fn clone(&self) -> Self {
         match self {
             Self::Entry(entry) => Self::Entry(entry.clone()),
-            Self::Branch(branch) => Self::Branch(branch.clone()),
+            Self::Branch(branch) => Self::branch(branch.load_full()),
         }
     }
 }
@@ -282,19 +310,20 @@ mod tests {
             let mut twin = HashMap::new();
             for (key, value) in changes {
                 let key = KEYS[key];
-                let before = map.clone();
-                let was = twin.get(key).copied();
                 match value {
                     Some(value) => {
-                        map = map.with(&hashing, &(key, value));
+                        map = map.with(&hashing, &(key, value)).unwrap_or(map);
                         twin.insert(key, value);
                     }
                     None => {
-                        map = map.without(&hashing, key.as_bytes());
+                        map = match map.without(&hashing, key.as_bytes()) {
+                            Change::InPlace => map,
+                            Change::To(map) => map,
+                            Change::Gone => LevelMap::EMPTY,
+                        };
                         twin.remove(key);
                     }
                 }
-                prop_assert_eq!(before.get(&hashing, key.as_bytes()).map(|entry| entry.1), was);
                 for key in KEYS {
                     let found = map.get(&hashing, key.as_bytes()).map(|entry| entry.1);
                     prop_assert_eq!(found, twin.get(key).copied());
@@ -313,14 +342,14 @@ mod tests {
             let digits_of = |key: &'static str| Digits::at(&hashing, key.as_bytes(), depth);
             let both = parted(&("left", 1), &mut digits_of("right"), &("right", 2));
             for (gone, left) in [("left", ("right", 2)), ("right", ("left", 1))] {
-                let Without::Left(rest) = branch_without(&both, &mut digits_of(gone)) else {
+                let Change::To(rest) = branch_without(&both, &mut digits_of(gone)) else {
                     panic!("one of two entries is left");
                 };
                 assert!(matches!(&rest.slice, [Slot::Entry(entry)] if *entry == left));
             }
             assert!(matches!(
                 branch_without(&both, &mut digits_of("other")),
-                Without::Absent
+                Change::InPlace
             ));
         }
     }

@@ -7,6 +7,7 @@ use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
 use super::generation::Generation;
+use super::level_map::Change;
 use super::targets::{Target, Targets};
 use super::trie::Trie;
 use super::{Inserted, Removed};
@@ -33,7 +34,7 @@ pub(crate) struct Shards<T: Target> {
 
 struct Shard<T: Target> {
     trie: ArcSwap<Trie<T>>,
-    /// Held while a new trie is made of the old one: no change may be lost.
+    /// Held during a change, which is of what is there: none may be lost.
     writing: Mutex<()>,
     generation: Generation,
 }
@@ -110,7 +111,8 @@ impl<T: Target> Shards<T> {
         let shard = self.shard(filter);
         let _writing = shard.writing.lock();
         let trie = shard.trie.load();
-        let (left, target) = trie.get(&self.hashing, filter.as_str())?.without(key)?;
+        let present = trie.get(&self.hashing, filter.as_str())?;
+        let (left, target) = present.without(key)?;
         let last = left.is_none();
         shard.publish(trie.with(&self.hashing, filter.as_str(), left));
         Some(Removed { target, last })
@@ -143,8 +145,12 @@ impl<T: Target> Shard<T> {
         }
     }
 
-    fn publish(&self, trie: Trie<T>) {
-        self.trie.store(std::sync::Arc::new(trie));
+    fn publish(&self, change: Change<Trie<T>>) {
+        match change {
+            Change::InPlace => {}
+            Change::To(trie) => self.trie.store(trie.into()),
+            Change::Gone => self.trie.store(Trie::EMPTY.into()),
+        }
         self.generation.advance();
     }
 }

@@ -1,13 +1,14 @@
-//! The filters with wildcards, as a persistent trie of levels.
+//! The filters with wildcards, as a trie of levels, read without locks while one writer at a time
+//! changes it.
 //!
 //! A node stands for one level or, where nothing branches, for several: the 1,000 filters
-//! `device/{i}/+/x` are one node `device` with 1,000 children `{i}/+/x`. A change makes a new trie
-//! that shares all but one path with the old one; readers keep the one that they hold.
+//! `device/{i}/+/x` are one node `device` with 1,000 children `{i}/+/x`. A change
+//! puts a new node or a new trie in the place of the one that it concerns; a reader finds either.
 
 use foldhash::quality::RandomState;
 use triomphe::{Arc, ThinArc};
 
-use super::level_map::{Keyed, LevelMap};
+use super::level_map::{Change, Keyed, LevelMap};
 use super::targets::{Target, Targets};
 
 const SINGLE_LEVEL: &[u8] = b"+";
@@ -43,20 +44,8 @@ impl<T: Target> Trie<T> {
     pub(crate) const EMPTY: Self = Self(None);
 
     /// The targets of exactly this filter.
-    pub(crate) fn get(&self, hashing: &RandomState, filter: &str) -> Option<&Targets<T>> {
-        let mut trie = self;
-        let mut rest = filter.as_bytes();
-        loop {
-            let node = trie.child(hashing, first_level(rest))?;
-            let shared = shared_levels(node.label(), rest);
-            match after(node.label(), shared) {
-                Some(_) => return None,
-                None => match after(rest, shared) {
-                    Some(levels) => (trie, rest) = (&node.body().below, levels),
-                    None => return node.body().targets.as_ref(),
-                },
-            }
-        }
+    pub(crate) fn get(&self, hashing: &RandomState, filter: &str) -> Option<Targets<T>> {
+        self.get_levels(hashing, filter.as_bytes())
     }
 
     /// With `targets` for exactly this filter; with `None`, without the filter.
@@ -65,7 +54,7 @@ impl<T: Target> Trie<T> {
         hashing: &RandomState,
         filter: &str,
         targets: Option<Targets<T>>,
-    ) -> Self {
+    ) -> Change<Self> {
         self.with_levels(hashing, filter.as_bytes(), targets)
     }
 
@@ -82,15 +71,35 @@ impl<T: Target> Trie<T> {
         self.matching_levels(hashing, Some(topic.as_bytes()), found);
     }
 
-    fn with_levels(&self, hashing: &RandomState, rest: &[u8], targets: Option<Targets<T>>) -> Self {
+    fn get_levels(&self, hashing: &RandomState, rest: &[u8]) -> Option<Targets<T>> {
+        let node = self.child(hashing, first_level(rest))?;
+        let shared = shared_levels(node.label(), rest);
+        match (after(node.label(), shared), after(rest, shared)) {
+            (Some(_), _) => None,
+            (None, Some(levels)) => node.body().below.get_levels(hashing, levels),
+            (None, None) => node.body().targets.clone(),
+        }
+    }
+
+    fn with_levels(
+        &self,
+        hashing: &RandomState,
+        rest: &[u8],
+        targets: Option<Targets<T>>,
+    ) -> Change<Self> {
         let level = first_level(rest);
-        let changed = match self.child(hashing, level) {
-            Some(node) => node.with_levels(hashing, rest, targets),
-            None => targets.map(|targets| Node::new(rest, Some(targets), Self::EMPTY)),
+        let changed = match (self.child(hashing, level), targets) {
+            (Some(node), targets) => node.with_levels(hashing, rest, targets),
+            (None, Some(targets)) => Change::To(Node::new(rest, Some(targets), Self::EMPTY)),
+            (None, None) => Change::InPlace,
         };
         match changed {
-            Some(node) => self.with_child(hashing, &node),
-            None => self.without_child(hashing, level),
+            Change::InPlace => Change::InPlace,
+            Change::To(node) => match self.with_child(hashing, &node) {
+                Some(trie) => Change::To(trie),
+                None => Change::InPlace,
+            },
+            Change::Gone => self.without_child(hashing, level),
         }
     }
 
@@ -114,33 +123,41 @@ impl<T: Target> Trie<T> {
         }
     }
 
-    fn child(&self, hashing: &RandomState, level: &[u8]) -> Option<&Node<T>> {
+    fn child(&self, hashing: &RandomState, level: &[u8]) -> Option<Node<T>> {
         let children = self.0.as_ref()?;
         match level {
-            SINGLE_LEVEL => children.single_level.as_ref(),
-            MULTI_LEVEL => children.multi_level.as_ref(),
+            SINGLE_LEVEL => children.single_level.clone(),
+            MULTI_LEVEL => children.multi_level.clone(),
             _ => children.literal.get(hashing, level),
         }
     }
 
-    fn with_child(&self, hashing: &RandomState, node: &Node<T>) -> Self {
+    /// `None` if the change was made in place.
+    fn with_child(&self, hashing: &RandomState, node: &Node<T>) -> Option<Self> {
         let mut children = self.children();
         match node.key() {
             SINGLE_LEVEL => children.single_level = Some(node.clone()),
             MULTI_LEVEL => children.multi_level = Some(node.clone()),
-            _ => children.literal = children.literal.with(hashing, node),
+            _ => children.literal = children.literal.with(hashing, node)?,
         }
-        Self(Some(Arc::new(children)))
+        Some(Self(Some(Arc::new(children))))
     }
 
-    fn without_child(&self, hashing: &RandomState, level: &[u8]) -> Self {
+    fn without_child(&self, hashing: &RandomState, level: &[u8]) -> Change<Self> {
         let mut children = self.children();
         match level {
             SINGLE_LEVEL => children.single_level = None,
             MULTI_LEVEL => children.multi_level = None,
-            _ => children.literal = children.literal.without(hashing, level),
+            _ => match children.literal.without(hashing, level) {
+                Change::InPlace => return Change::InPlace,
+                Change::To(literal) => children.literal = literal,
+                Change::Gone => children.literal = LevelMap::EMPTY,
+            },
         }
-        Self((!children.are_none()).then(|| Arc::new(children)))
+        match children.are_none() {
+            true => Change::Gone,
+            false => Change::To(Self(Some(Arc::new(children)))),
+        }
     }
 
     fn children(&self) -> Children<T> {
@@ -204,27 +221,33 @@ impl<T: Target> Node<T> {
         hashing: &RandomState,
         rest: &[u8],
         targets: Option<Targets<T>>,
-    ) -> Option<Self> {
+    ) -> Change<Self> {
+        let shared = shared_levels(self.label(), rest);
+        if let Some(lower) = after(self.label(), shared) {
+            let split = self.split(hashing, &rest[..shared], lower);
+            return split.with_levels(hashing, rest, targets);
+        }
         let Body {
             targets: own,
             below,
         } = self.body();
-        let shared = shared_levels(self.label(), rest);
-        let (upper, own, below) = match after(self.label(), shared) {
-            None => (self.label(), own.clone(), below.clone()),
-            Some(lower) => {
-                let lower = Self::new(lower, own.clone(), below.clone());
-                (
-                    &rest[..shared],
-                    None,
-                    Trie::EMPTY.with_child(hashing, &lower),
-                )
-            }
+        let needed = match after(rest, shared) {
+            None => Self::needed(self.label(), targets, below.clone()),
+            Some(rest) => match below.with_levels(hashing, rest, targets) {
+                Change::InPlace => return Change::InPlace,
+                Change::To(below) => Self::needed(self.label(), own.clone(), below),
+                Change::Gone => Self::needed(self.label(), own.clone(), Trie::EMPTY),
+            },
         };
-        match after(rest, shared) {
-            None => Self::needed(upper, targets, below),
-            Some(rest) => Self::needed(upper, own, below.with_levels(hashing, rest, targets)),
-        }
+        needed.map_or(Change::Gone, Change::To)
+    }
+
+    /// The same as a node of the levels `upper` with one below it of the levels `lower`.
+    fn split(&self, hashing: &RandomState, upper: &[u8], lower: &[u8]) -> Self {
+        let Body { targets, below } = self.body();
+        let lower = Self::new(lower, targets.clone(), below.clone());
+        let below = Trie::EMPTY.with_child(hashing, &lower);
+        Self::new(upper, None, below.expect("nothing is there to change"))
     }
 
     fn matching_levels(
@@ -347,7 +370,11 @@ mod tests {
         }
 
         fn set(&mut self, filter: &str, targets: Option<Targets<StdArc<str>>>) {
-            self.trie = self.trie.with(&self.hashing, filter, targets);
+            match self.trie.with(&self.hashing, filter, targets) {
+                Change::InPlace => {}
+                Change::To(trie) => self.trie = trie,
+                Change::Gone => self.trie = Trie::EMPTY,
+            }
         }
 
         fn matching(&self, topic: &str) -> Vec<String> {
