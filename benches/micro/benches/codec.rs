@@ -2,12 +2,12 @@
 //! --bench codec`. Prints the fastest of many batches, which a busy machine disturbs least.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use dunlin_codec::{
     AckKind, Packet, PacketId, PropertiesBuf, Property, Publish, PublishParts, Qos, ReasonCode,
     Version, decode, encode, encode_ack,
 };
+use dunlin_micro::report;
 
 const TOPIC: &str = "site/7/device/42/temp";
 const PAYLOAD: &[u8] = &[b'x'; 64];
@@ -109,21 +109,4 @@ fn acknowledge() {
 
 fn packet_id(qos: Qos) -> Option<PacketId> {
     (qos != Qos::AtMostOnce).then_some(PacketId::MIN)
-}
-
-/// Prints nanoseconds per call in the fastest of 200 batches of 10,000.
-fn report(name: &str, mut call: impl FnMut()) {
-    const CALLS: u32 = 10_000;
-    let fastest = (0..200)
-        .map(|_| {
-            let start = Instant::now();
-            (0..CALLS).for_each(|_| call());
-            start.elapsed()
-        })
-        .min()
-        .unwrap_or_default();
-    println!(
-        "{name:<50} {:>7.1} ns",
-        fastest.as_secs_f64() * 1e9 / f64::from(CALLS)
-    );
 }
