@@ -1,7 +1,8 @@
-//! Any bytes in any version: no panic, and progress through a stream of packets.
+//! Any bytes in any version: no panic, progress through a stream of packets, and a PUBLISH is found
+//! alone as among others.
 #![no_main]
 
-use dunlin_codec::{Decoded, Sender, Version, decode};
+use dunlin_codec::{Decoded, Packet, Sender, Version, decode, decode_publish};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -14,6 +15,16 @@ fuzz_target!(|input: &[u8]| {
         assert!(length >= 2 && length <= bytes.len());
         let _ = packet.check_sender(Sender::Client, version);
         let _ = packet.check_sender(Sender::Server, version);
+        let publish = match packet {
+            Packet::Publish(publish) => Some((publish, length)),
+            _ => None,
+        };
+        assert_eq!(decode_publish(bytes, version, 1 << 20, "t"), Ok(publish));
         bytes = &bytes[length..];
     }
+    // The rest is no packet, and no PUBLISH.
+    assert!(!matches!(
+        decode_publish(bytes, version, 1 << 20, "t"),
+        Ok(Some(_))
+    ));
 });

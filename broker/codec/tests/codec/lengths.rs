@@ -5,7 +5,7 @@ use core::num::NonZeroU16;
 use dunlin_codec::{
     AckKind, Connect, DecodeError, Decoded, EncodeError, MAX_PACKET_SIZE, Packet, PropertiesBuf,
     Property, Publish, PublishParts, Qos, ReasonCode, SubscribeFiltersBuf, SubscriptionOptions,
-    UnsubscribeFiltersBuf, Version, decode, encode, encode_ack, encoded_len,
+    UnsubscribeFiltersBuf, Version, decode, decode_publish, encode, encode_ack, encoded_len,
 };
 
 use crate::table::{both_ways, encoded, id, properties};
@@ -57,6 +57,28 @@ fn mqtt5_3_1_2_24_too_large_is_known_from_the_fixed_header() {
             Err(error.reason)
         );
     }
+}
+
+#[test]
+fn a_publish_on_the_known_topic_has_that_very_text() {
+    let known = String::from("t");
+    let decoded = decode_publish(b"\x30\x04\x00\x01tm", Version::Mqtt311, 6, &known);
+    let (publish, length) = decoded.expect("conforms").expect("complete");
+    assert_eq!((publish.payload, length), (&b"m"[..], 6));
+    assert_eq!(publish.topic.as_ptr(), known.as_ptr());
+    let larger = decode_publish(b"\x30\x04\x00\x01tm", Version::Mqtt311, 5, &known);
+    assert_eq!(larger, Ok(None), "decode says why");
+}
+
+#[test]
+fn errors_say_what_is_wrong_and_with_which_code() {
+    let refused = decode(b"\xC0\x00", Version::Mqtt5, 1).expect_err("too large");
+    assert!(refused.to_string().ends_with(" (0x95)"), "{refused}");
+    assert!(
+        EncodeError::Empty
+            .to_string()
+            .contains("names no subscription")
+    );
 }
 
 #[test]

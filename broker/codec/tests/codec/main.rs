@@ -12,6 +12,7 @@ mod mqtt5;
 mod mqtt5_refused;
 mod mqtt5_refused_properties;
 mod mutation;
+mod properties;
 mod roundtrip;
 mod sender;
 mod table;

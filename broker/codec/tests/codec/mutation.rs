@@ -1,6 +1,6 @@
 //! Whatever bytes come: no panic, and what is accepted is consistent.
 
-use dunlin_codec::{Decoded, Packet, Version, decode, encode, encoded_len};
+use dunlin_codec::{Decoded, Packet, Version, decode, decode_publish, encode, encoded_len};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -63,6 +63,7 @@ proptest! {
 /// The claim of both fuzz targets: decoding never panics, and an accepted packet can be encoded,
 /// in as many bytes as announced, to bytes that mean the same.
 pub fn accepts_only_what_it_can_repeat(bytes: &[u8], version: Version) {
+    takes_a_publish_as_any_packet(bytes, version);
     match decode(bytes, version, 1 << 20) {
         Ok(Decoded::Packet { packet, length }) => {
             assert!(length <= bytes.len());
@@ -84,5 +85,33 @@ pub fn accepts_only_what_it_can_repeat(bytes: &[u8], version: Version) {
             assert!(needed.is_none_or(|needed| needed > bytes.len()));
         }
         Err(error) => assert!(error.reason.is_error()),
+    }
+}
+
+/// `decode_publish` finds what `decode` finds, of PUBLISH alone, whatever topic is known.
+fn takes_a_publish_as_any_packet(bytes: &[u8], version: Version) {
+    for maximum in [1 << 20, 40, 4] {
+        let decoded = decode(bytes, version, maximum);
+        let topic = match &decoded {
+            Ok(Decoded::Packet {
+                packet: Packet::Publish(publish),
+                ..
+            }) => publish.topic,
+            _ => "t",
+        };
+        for known in ["", "a", topic] {
+            let publish = decode_publish(bytes, version, maximum, known);
+            match (publish, &decoded) {
+                (Ok(Some((publish, length))), _) => {
+                    let packet = Packet::Publish(publish);
+                    assert_eq!(decoded, Ok(Decoded::Packet { packet, length }));
+                }
+                (Ok(None), Ok(Decoded::Packet { packet, .. })) => {
+                    assert!(!matches!(packet, Packet::Publish(_)));
+                }
+                (Ok(None), _) => {}
+                (Err(error), _) => assert_eq!(decoded, Err(error)),
+            }
+        }
     }
 }
