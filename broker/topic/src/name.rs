@@ -200,6 +200,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_itself_and_no_equal_one_elsewhere() {
+        let (text, elsewhere) = (String::from("a/b"), String::from("a/b"));
+        let name = |text| TopicName::new(text).unwrap();
+        assert!(name(&text).is(name(&text)));
+        assert!(!name(&text).is(name(&elsewhere)));
+        assert_eq!(name(&text), name(&elsewhere));
+        assert_eq!(name(&text).to_string(), "a/b");
+    }
+
+    #[test]
     fn levels_are_bounded() {
         let levels = |count: usize| vec!["a"; count].join("/");
         assert!(TopicName::new(&levels(MAX_LEVELS)).is_ok());

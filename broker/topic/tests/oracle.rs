@@ -1,6 +1,6 @@
 //! The indexes against naive twins that apply `TopicFilter::matches` to everything they hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dunlin_topic::{Cache, CacheLimits, Index, NameTree, Target, TopicFilter, TopicName};
 use proptest::prelude::*;
@@ -121,6 +121,9 @@ fn run(steps: Vec<Step>, limits: CacheLimits) -> Result<(), TestCaseError> {
                     twin.matching(topic, true)
                 );
                 prop_assert_eq!(matches.iter().count(), matches.len());
+                prop_assert_eq!(matches.is_empty(), matches.iter().next().is_none());
+                let keys: BTreeSet<_> = matches.iter().map(Target::key).collect();
+                prop_assert_eq!(matches.repeats, keys.len() < matches.len());
             }
         }
         prop_assert_eq!(index.len(), twin.0.len());
