@@ -95,3 +95,22 @@ impl<T: Target> Exact<T> {
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removals_give_memory_back() {
+        let exact = Exact::new();
+        let names: Vec<_> = (0..SHARDS * 40).map(|n| format!("device/{n}")).collect();
+        for name in &names {
+            assert!(exact.insert(name, (7, 'a')).first);
+        }
+        for name in &names {
+            assert!(exact.remove(name, &7).is_some_and(|removed| removed.last));
+            let shard = exact.shard(exact.hashing.hash_one(name.as_str())).read();
+            assert!(shard.len() >= shard.capacity() / 8);
+        }
+    }
+}

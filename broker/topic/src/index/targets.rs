@@ -235,6 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn a_group_gives_memory_back() {
+        let group = Group::new((0..1000).map(|key| (key, 'a')).collect());
+        for key in 0..1000 {
+            assert_eq!(group.remove(&key), Some((key, 'a')));
+            let table = &group.members.lock().by_key;
+            assert!(table.len() >= table.capacity() / 8);
+        }
+    }
+
+    #[test]
     fn the_same_key_replaces_at_every_size() {
         let mut targets = Targets::One((0, 'a'));
         for key in 0..50 {
