@@ -56,7 +56,7 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// The places where the log syncs: all there are. Each keeps something from being lost, which
-/// `tests/crashes.rs` shows by leaving it out.
+/// `tests/log/crashes.rs` shows by leaving it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SyncPoint {
     /// A batch, before it counts as committed ([`Durability::Fsync`](crate::Durability)).

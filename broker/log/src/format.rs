@@ -43,9 +43,13 @@ pub(crate) fn segment_of(name: &str) -> Option<u64> {
     (segment > 0 && file_name(segment) == name).then_some(segment)
 }
 
-/// The tag of a segment: another one for each seed and each segment (the finalizer of SplitMix64).
+/// The tag of a segment: another one for each seed and each segment.
 pub(crate) fn tag(seed: u64, segment: u64) -> u64 {
-    let mut bits = seed.wrapping_add(segment.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mix(seed.wrapping_add(segment.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
+/// Makes neighbouring numbers look unrelated (the finalizer of SplitMix64).
+pub(crate) fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)

@@ -32,7 +32,7 @@ mod counts;
 mod directory;
 mod disk;
 mod error;
-
+mod faulty;
 mod format;
 mod log;
 mod memory;
@@ -51,7 +51,7 @@ pub use counts::Counts;
 pub use directory::{Directory, DirectoryError};
 pub use disk::{Disk, DiskFile, SyncPoint};
 pub use error::{CommitError, OpenError};
-
+pub use faulty::{Crashed, FaultyDisk};
 pub use format::MAX_RECORD_BYTES;
 pub use log::Log;
 pub use memory::MemoryDisk;

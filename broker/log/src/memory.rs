@@ -11,7 +11,7 @@ use crate::disk::{Disk, DiskFile, SyncPoint};
 /// A disk that is gone with the process, for tests. Its clones are one and the same disk.
 #[derive(Clone, Default)]
 pub struct MemoryDisk {
-    // Never locked together with a file.
+    // Locked before a file, never after.
     files: Arc<Mutex<BTreeMap<String, MemoryFile>>>,
 }
 
@@ -32,17 +32,22 @@ impl MemoryDisk {
         self.files.lock().insert(name.to_owned(), file);
     }
 
+    /// All files: name and content.
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let files = self.files.lock();
+        files
+            .iter()
+            .map(|(name, file)| (name.clone(), file.0.lock().clone()))
+            .collect()
+    }
+
     /// Another disk with the same content.
     pub fn copy(&self) -> MemoryDisk {
-        let files = self.files.lock();
-        let copy = |file: &MemoryFile| MemoryFile(Arc::new(Mutex::new(file.0.lock().clone())));
-        let files = files
-            .iter()
-            .map(|(name, file)| (name.clone(), copy(file)))
-            .collect();
-        MemoryDisk {
-            files: Arc::new(Mutex::new(files)),
+        let disk = MemoryDisk::default();
+        for (name, bytes) in self.files() {
+            disk.put(&name, bytes);
         }
+        disk
     }
 }
 
@@ -121,6 +126,9 @@ pub(crate) fn read_from(content: &[u8], offset: u64, into: &mut [u8]) -> usize {
 
 /// What writing to a file with this content makes of it: a gap reads as zeros.
 pub(crate) fn write_into(content: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
     let start = offset as usize;
     let end = start + bytes.len();
     if content.len() < end {

@@ -181,15 +181,15 @@ impl Writer {
         if self.current.synced < self.current.end {
             self.current.sync(SyncPoint::Finished, &self.counters)?;
         }
-        self.current.give_back()?;
         let header = SegmentHeader {
             segment,
             first: self.position + 1,
             oldest: self.oldest,
             tag: tag(self.seed, segment),
         };
-        self.current = create(&*self.disk, header, &self.counters, &self.segments)?;
-        Ok(())
+        let next = create(&*self.disk, header, &self.counters, &self.segments)?;
+        // Not earlier: while there is no room for another segment, notes go into this one.
+        std::mem::replace(&mut self.current, next).give_back()
     }
 }
 
