@@ -259,6 +259,16 @@ const BAD: &[(&str, &str)] = &[
          dunlin.toml:3: access.acl_file: /: is a directory; name a file in it",
     ),
     (
+        "[[listeners]]\nprotocol = \"websockets\"\nwebsocket.paths = []",
+        "dunlin.toml:3: listeners[0].websocket.paths: is empty, so nobody could connect; \"*\" \
+         answers every path",
+    ),
+    (
+        "[limits]\ntopic_length = 4\n[[listeners]]\nmount_point = \"abcd\"",
+        "dunlin.toml:4: listeners[0].mount_point: is as long as limits.topic_length; shorten it \
+         or raise that",
+    ),
+    (
         "[logging]\ndestination = \"file:/nowhere/dunlin.log\"",
         "dunlin.toml:2: logging.destination: /nowhere/dunlin.log: its directory does not exist; \
          create it",
@@ -291,6 +301,28 @@ fn a_missing_file_is_named() {
         "no/such.toml: there is no such file; correct the path, which starts where dunlin was \
          started"
     );
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_named() {
+    for (bytes, said) in [
+        (
+            &b"# \xFF"[..],
+            "is not UTF-8 text; is it a configuration file?",
+        ),
+        (
+            &[b'\n'; 1024 * 1024 + 1],
+            "is longer than 1048576 bytes; is it a configuration file?",
+        ),
+    ] {
+        let (directory, request) = request("");
+        fs::write(directory.path().join("dunlin.toml"), bytes).expect("the file is written");
+        let invalid = load(&request).expect_err("no configuration");
+        assert_eq!(
+            cut(&invalid.to_string(), directory.path()),
+            format!("dunlin.toml: {said}")
+        );
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use dunlin::config::{
     MemoryBudget, Protocol, Request, Source, TlsVersion, load, print,
 };
 use dunlin::mosquitto::directives::{self, DIRECTIVES, Scope, Treatment};
+use dunlin::mosquitto::lines::INCLUDED_FILES_MAX;
 use tempfile::TempDir;
 
 /// A directory with a mosquitto.conf of the given text.
@@ -574,4 +575,35 @@ fn no_directive_has_two_rows() {
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count);
+}
+
+#[test]
+fn included_files_that_cannot_be_read_are_named() {
+    let (directory, path) = file("");
+    let included = directory.path().join("conf.d");
+    fs::create_dir(&included).expect("a directory");
+    fs::write(&path, format!("\ninclude_dir {}", included.display())).expect("a file");
+    fs::write(included.join("a.conf"), b"user \xFF").expect("a file");
+    assert_eq!(
+        cut(import(path.clone()).expect_err("no text"), directory.path()),
+        "m.conf:2: include_dir: conf.d/a.conf: is not UTF-8 text; is it a configuration file?"
+    );
+    fs::remove_file(included.join("a.conf")).expect("the file");
+    for n in 0..INCLUDED_FILES_MAX {
+        fs::write(included.join(format!("{n}.conf")), "").expect("a file");
+    }
+    assert!(import(path.clone()).is_ok());
+    fs::write(included.join("more.conf"), "").expect("a file");
+    let said = cut(import(path).expect_err("too many"), directory.path());
+    assert!(said.ends_with(&format!(
+        "has more than {INCLUDED_FILES_MAX} files ending in .conf"
+    )));
+}
+
+#[test]
+fn a_main_file_that_cannot_be_read_is_named() {
+    let (directory, path) = file("");
+    fs::remove_file(&path).expect("the file");
+    let said = cut(import(path).expect_err("no file"), directory.path());
+    assert!(said.starts_with("m.conf: there is no such file"), "{said}");
 }

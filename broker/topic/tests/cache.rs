@@ -127,3 +127,31 @@ fn a_current_answer_is_given_again() {
     let (first, second) = (lookup(), lookup());
     assert!(Arc::ptr_eq(&first, &second));
 }
+
+#[test]
+fn changes_elsewhere_leave_an_answer_as_it_is() {
+    let (index, mut cache) = (Index::new(), Cache::new(CacheLimits::default()));
+    let insert = |filter: &str| {
+        let filter = TopicFilter::new(filter).expect("a valid filter");
+        index.insert(filter, Counted(Arc::default()));
+    };
+    insert("a/+");
+    insert("+/b");
+    let topic = TopicName::new("a/b").expect("a valid name");
+    let mut lookup = || {
+        index
+            .lookup(topic, &mut cache)
+            .wildcard
+            .clone()
+            .expect("two")
+    };
+    for below in ["+/c", "c/+", "c"] {
+        let kept = (0..20).filter(|n| {
+            let before = lookup();
+            insert(&format!("elsewhere{n}/{below}"));
+            Arc::ptr_eq(&before, &lookup())
+        });
+        // Few topics share what counts their changes.
+        assert!(kept.count() > 15, "{below}");
+    }
+}
