@@ -147,3 +147,15 @@ fn a_pool_has_at_least_one_slot() {
     assert_eq!(denied, Err(Denial::BadCredentials));
     HashingPool::new(usize::MAX, usize::MAX);
 }
+
+#[test]
+fn a_client_that_could_not_be_verified_is_told_why() {
+    assert_eq!(
+        unavailable(HashError::OutOfMemory),
+        "not enough memory to hash a password"
+    );
+    assert_eq!(
+        unavailable(HashError::NoRandomness),
+        "the operating system gave no random bytes"
+    );
+}
