@@ -303,6 +303,7 @@ mod tests {
         assert_eq!(filter("a/b").as_name(), TopicName::new("a/b").ok());
         assert_eq!(filter("a/+").as_name(), None);
         assert_eq!(filter("#").as_name(), None);
+        assert_eq!(filter("a/+").to_string(), "a/+");
     }
 
     #[test]

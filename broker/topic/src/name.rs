@@ -210,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn errors_say_what_is_wrong() {
+        let said = |name| TopicName::new(name).unwrap_err().to_string();
+        assert_eq!(said(""), "the topic is empty");
+        assert_eq!(said("+"), "a topic name may not contain + or #");
+    }
+
+    #[test]
     fn levels_are_bounded() {
         let levels = |count: usize| vec!["a"; count].join("/");
         assert!(TopicName::new(&levels(MAX_LEVELS)).is_ok());

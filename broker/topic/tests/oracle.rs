@@ -127,6 +127,7 @@ fn run(steps: Vec<Step>, limits: CacheLimits) -> Result<(), TestCaseError> {
             }
         }
         prop_assert_eq!(index.len(), twin.0.len());
+        prop_assert_eq!(index.is_empty(), twin.0.is_empty());
     }
     Ok(())
 }
@@ -171,6 +172,7 @@ proptest! {
                 None => prop_assert_eq!(tree.remove(name), twin.remove(&text)),
             }
             prop_assert_eq!(tree.len(), twin.len());
+            prop_assert_eq!(tree.is_empty(), twin.is_empty());
         }
         let filter = TopicFilter::new(&filter).expect("valid");
         let mut found = BTreeMap::new();

@@ -105,6 +105,18 @@ fn mqtt5_2_2_2_2_every_property_is_found_by_its_name() {
 }
 
 #[test]
+fn properties_are_shown_by_their_names() {
+    let shown = format!("{:?}", all().as_properties());
+    for part in [
+        "ContentType(\"t\")",
+        "UserProperty(\"k\", \"v\")",
+        "ReceiveMaximum(2)",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+}
+
+#[test]
 fn mqtt5_2_2_2_2_what_is_absent_has_its_default() {
     let none = Properties::EMPTY;
     assert_eq!(none.payload_format_indicator(), None);
