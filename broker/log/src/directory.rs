@@ -38,11 +38,7 @@ impl Directory {
     }
 
     fn open_locked(path: &Path) -> Result<(File, File), Cause> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(Cause::Create)?;
+        create_durably(path).map_err(Cause::Create)?;
         let names = File::open(path).map_err(Cause::Open)?;
         let mut options = OpenOptions::new();
         options
@@ -73,6 +69,17 @@ impl Directory {
             .mode(0o600);
         Ok(Box::new(RealFile(options.open(self.path.join(name))?)))
     }
+}
+
+/// Creates a directory with all above it, unless it is there, so that a power loss leaves it there.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for created in missing.into_iter().filter(|path| *path != Path::new("")) {
+        let parent = created.parent().filter(|parent| *parent != Path::new(""));
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 impl Disk for Directory {

@@ -17,7 +17,7 @@
 //! - `synced` is how much of the segment was synced before the frame was written. All of a segment
 //!   is synced before the next one is created.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// Bytes of a segment's header, and of a frame without its body.
 pub(crate) const HEADER_BYTES: u64 = 48;
@@ -32,6 +32,9 @@ const MAGIC: [u8; 8] = *b"dunlnlog";
 const VERSION: u32 = 1;
 const LENGTH_BYTES: usize = 4;
 
+/// What the number of a segment or a batch can be; no log lives to see the last.
+pub(crate) const COUNTS: RangeInclusive<u64> = 1..=u64::MAX / 2;
+
 /// The file of a segment.
 pub(crate) fn file_name(segment: u64) -> String {
     format!("{segment:016x}.log")
@@ -40,7 +43,7 @@ pub(crate) fn file_name(segment: u64) -> String {
 /// The segment of a file; none if the file is not the log's.
 pub(crate) fn segment_of(name: &str) -> Option<u64> {
     let segment = u64::from_str_radix(name.strip_suffix(".log")?, 16).ok()?;
-    (segment > 0 && file_name(segment) == name).then_some(segment)
+    (COUNTS.contains(&segment) && file_name(segment) == name).then_some(segment)
 }
 
 /// The tag of a segment: another one for each seed and each segment.

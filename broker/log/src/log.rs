@@ -188,12 +188,17 @@ impl Log {
     }
 
     /// Why nothing more should be appended than has to be: there is no room on the disk, or less
-    /// than [`Options::low_space_bytes`]. None when all is well, at the cost of one atomic load.
+    /// than [`Options::low_space_bytes`]. None when all is well, and then it costs one atomic load.
     ///
     /// What was appended is not lost: it is written once there is room again, which `run` finds out
     /// by itself within a second.
     pub fn full(&self) -> Option<String> {
         self.space.reason()
+    }
+
+    /// Whether [`Log::full`] has something to say.
+    pub fn is_full(&self) -> bool {
+        self.space.is_full()
     }
 
     /// The oldest segment on disk, and the newest, which is being written.

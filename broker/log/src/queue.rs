@@ -36,6 +36,20 @@ pub(crate) struct Batch {
     pub frame: Vec<u8>,
 }
 
+impl Batch {
+    /// A batch without records, in memory that was used before.
+    fn open(position: u64, segment: u64, mut frame: Vec<u8>) -> Self {
+        frame.clear();
+        frame.resize(HEADER_BYTES as usize, 0);
+        Batch {
+            position,
+            segment,
+            records: 0,
+            frame,
+        }
+    }
+}
+
 /// How the committer sleeps, and so what wakes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sleep {
@@ -51,36 +65,39 @@ pub(crate) enum Sleep {
 const SPARE_BYTES: usize = 1 << 20;
 
 pub(crate) struct Queue {
-    batches: VecDeque<Batch>,
+    /// Batches whose segment is full, and so closed.
+    closed_batches: VecDeque<Batch>,
+    /// Takes the next record; counts as there once it has one.
+    open: Batch,
+    /// Where the segment of the open batch will end once all is written.
+    segment_end: u64,
+    max_segment_bytes: u64,
     /// Bytes of all batches not yet committed, the one that is being written included.
     bytes: usize,
     max_bytes: usize,
-    next: u64,
-    segment: u64,
-    /// Where the segment will end once all is written.
-    segment_end: u64,
-    max_segment_bytes: u64,
+    /// Somebody waits for the batches up to this one.
     urgent: u64,
+    /// The memory of a batch that was committed.
     spare: Vec<u8>,
     pub sleep: Sleep,
     /// A committer runs, so waiting for room makes sense.
     pub running: bool,
+    /// The committer is to end.
     pub closed: bool,
     /// Nothing will be committed any more.
-    pub failed: bool,
+    failed: bool,
 }
 
 impl Queue {
     /// An empty queue, whose first record becomes part of batch `next` at the given end of a segment.
     pub fn new(next: u64, (segment, segment_end): (u64, u64), options: &Options) -> Self {
         Queue {
-            batches: VecDeque::new(),
-            bytes: 0,
-            max_bytes: options.buffer_bytes,
-            next,
-            segment,
+            closed_batches: VecDeque::new(),
+            open: Batch::open(next, segment, Vec::new()),
             segment_end,
             max_segment_bytes: options.segment_bytes,
+            bytes: 0,
+            max_bytes: options.buffer_bytes,
             urgent: 0,
             spare: Vec::new(),
             sleep: Sleep::Awake,
@@ -97,87 +114,72 @@ impl Queue {
 
     /// Adds a record to the open batch; whether the committer is to be woken.
     pub fn push(&mut self, record: &[u8], urgency: Urgency) -> (Appended, bool) {
-        if self.failed {
-            let position = Position(self.next);
-            let segment = self.segment;
-            return (Appended { position, segment }, false);
+        if !self.failed {
+            self.add(record);
         }
-        self.make_room(record_bytes(record));
-        let Some(batch) = self.batches.back_mut() else {
-            unreachable!("make_room leaves an open batch");
-        };
-        push_record(&mut batch.frame, record);
-        batch.records += 1;
-        let appended = Appended {
-            position: Position(batch.position),
-            segment: batch.segment,
-        };
-        self.bytes += record_bytes(record);
-        self.segment_end += record_bytes(record) as u64;
         let wakes = match urgency {
             Urgency::Now => {
-                self.urgent = appended.position.0;
+                self.urgent = self.open.position;
                 self.sleep != Sleep::Awake
             }
             Urgency::Later => self.sleep == Sleep::Deep,
         };
-        (appended, wakes)
+        let position = Position(self.open.position);
+        let segment = self.open.segment;
+        (Appended { position, segment }, wakes)
     }
 
-    /// Opens a batch, in the next segment if need be, unless there is one with room.
-    fn make_room(&mut self, bytes: usize) {
-        let bytes = bytes as u64;
-        let opening = self.batches.is_empty();
-        let end = self.segment_end + bytes + if opening { HEADER_BYTES } else { 0 };
+    fn add(&mut self, record: &[u8]) {
+        let header = |open: &Batch| if open.records == 0 { HEADER_BYTES } else { 0 };
+        let bytes = record_bytes(record) as u64;
+        let end = self.segment_end + header(&self.open) + bytes;
         if end > self.max_segment_bytes && self.segment_end > HEADER_BYTES {
-            self.segment += 1;
+            if self.open.records > 0 {
+                let full = self.next_batch();
+                self.closed_batches.push_back(full);
+            }
+            self.open.segment += 1;
             self.segment_end = HEADER_BYTES;
-            self.open_batch();
-        } else if opening {
-            self.open_batch();
         }
+        let bytes = header(&self.open) + bytes;
+        self.segment_end += bytes;
+        self.bytes += bytes as usize;
+        push_record(&mut self.open.frame, record);
+        self.open.records += 1;
     }
 
-    fn open_batch(&mut self) {
-        let mut frame = std::mem::take(&mut self.spare);
-        frame.resize(HEADER_BYTES as usize, 0);
-        self.batches.push_back(Batch {
-            position: self.next,
-            segment: self.segment,
-            records: 0,
-            frame,
-        });
-        self.next += 1;
-        self.segment_end += HEADER_BYTES;
-        self.bytes += HEADER_BYTES as usize;
+    /// Puts an empty batch in place of the open one.
+    fn next_batch(&mut self) -> Batch {
+        let memory = std::mem::take(&mut self.spare);
+        let next = Batch::open(self.open.position + 1, self.open.segment, memory);
+        std::mem::replace(&mut self.open, next)
     }
 
     /// Makes everything that is here urgent.
     pub fn urge(&mut self) {
-        self.urgent = self.next - 1;
+        self.urgent = self.open.position;
     }
 
     /// Whether somebody waits for the batch that comes next.
     pub fn is_urgent(&self) -> bool {
-        self.batches
-            .front()
-            .is_some_and(|batch| batch.position <= self.urgent)
+        let next = self.closed_batches.front().unwrap_or(&self.open);
+        next.records > 0 && next.position <= self.urgent
     }
 
     pub fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.closed_batches.is_empty() && self.open.records == 0
     }
 
     /// The batch to write next; appends go to another one from here on.
     pub fn take(&mut self) -> Option<Batch> {
-        self.batches.pop_front()
+        let closed = self.closed_batches.pop_front();
+        closed.or_else(|| (self.open.records > 0).then(|| self.next_batch()))
     }
 
     /// A batch that was taken is committed.
-    pub fn done(&mut self, mut batch: Batch) {
+    pub fn done(&mut self, batch: Batch) {
         self.bytes -= batch.frame.len();
         if batch.frame.capacity() <= SPARE_BYTES {
-            batch.frame.clear();
             self.spare = batch.frame;
         }
     }
@@ -185,7 +187,8 @@ impl Queue {
     /// Nothing will be committed any more: forgets what waits.
     pub fn fail(&mut self) {
         self.failed = true;
-        self.batches.clear();
+        self.closed_batches.clear();
+        self.next_batch();
     }
 
     /// Bytes appended and not yet committed.

@@ -5,7 +5,8 @@ use std::io;
 use crate::disk::DiskFile;
 use crate::error::OpenError;
 use crate::format::{
-    Frame, HEADER_BYTES, HeaderError, MAX_BATCH_BYTES, SegmentHeader, file_name, split_records,
+    COUNTS, Frame, HEADER_BYTES, HeaderError, MAX_BATCH_BYTES, SegmentHeader, file_name,
+    split_records,
 };
 use crate::window::Window;
 
@@ -44,7 +45,11 @@ impl<'a> Segment<'a> {
             None => Err(HeaderError::Invalid),
         };
         match header {
-            Ok(header) if header.segment == number && (1..=number).contains(&header.oldest) => {
+            Ok(header)
+                if header.segment == number
+                    && (1..=number).contains(&header.oldest)
+                    && COUNTS.contains(&header.first) =>
+            {
                 Ok(Some(Segment { header, window }))
             }
             Ok(_) => Err(damaged(number, 0, "its header is that of another segment")),
@@ -69,7 +74,7 @@ impl<'a> Segment<'a> {
         let number = self.header.segment;
         let mut end = End {
             offset: HEADER_BYTES,
-            position: self.header.first.wrapping_sub(1),
+            position: self.header.first - 1,
             oldest: self.header.oldest,
             invalid: None,
         };
@@ -82,7 +87,7 @@ impl<'a> Segment<'a> {
                 }
             };
             // Its checksums are right, so this was written: not by a version that we know.
-            let follows = frame.position == end.position.wrapping_add(u64::from(frame.records > 0));
+            let follows = frame.position == end.position + u64::from(frame.records > 0);
             if !follows || !(end.oldest..=number).contains(&frame.oldest) {
                 return Err(damaged(
                     number,

@@ -70,10 +70,6 @@ impl Writer {
         recovered: Recovered,
         counters: Arc<Counters>,
     ) -> Result<Self, WriteError> {
-        for name in &recovered.found.leftovers {
-            disk.remove(name)
-                .map_err(|error| failed("removing", name, error))?;
-        }
         let segments = Arc::new(Segments::new(recovered.segments));
         let (position, oldest) = recovered
             .tail
@@ -92,6 +88,11 @@ impl Writer {
                 create(&*disk, header, &counters, &segments)?
             }
         };
+        // Not earlier: the note that they are dropped has to be durable first.
+        for name in &recovered.found.leftovers {
+            disk.remove(name)
+                .map_err(|error| failed("removing", name, error))?;
+        }
         Ok(Writer {
             disk,
             counters,
@@ -241,7 +242,7 @@ fn create(
     let name = file_name(header.segment);
     let creating = |error| failed("creating", &name, error);
     let file = match disk.create(&name) {
-        // An earlier try, which found no room.
+        // An earlier try, which found no room or was cut short by a crash.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             disk.open(&name).map_err(creating)?
         }
