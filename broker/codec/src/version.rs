@@ -82,3 +82,28 @@ impl Version {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_came_with_their_version() {
+        let since_5 = [
+            Version::has_properties,
+            Version::has_reason_codes,
+            Version::has_server_disconnect,
+            Version::has_auth,
+            Version::has_subscription_options,
+            Version::allows_password_alone,
+        ];
+        for has in since_5 {
+            let versions = [Version::Mqtt31, Version::Mqtt311, Version::Mqtt5];
+            assert_eq!(versions.map(has), [false, false, true]);
+        }
+        for has in [Version::has_session_present, Version::has_subscribe_failure] {
+            let versions = [Version::Mqtt31, Version::Mqtt311, Version::Mqtt5];
+            assert_eq!(versions.map(has), [false, true, true]);
+        }
+    }
+}

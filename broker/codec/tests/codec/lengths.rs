@@ -4,8 +4,9 @@ use core::num::NonZeroU16;
 
 use dunlin_codec::{
     AckKind, Connect, DecodeError, Decoded, EncodeError, MAX_PACKET_SIZE, Packet, PropertiesBuf,
-    Property, Publish, PublishParts, Qos, ReasonCode, SubscribeFiltersBuf, SubscriptionOptions,
-    UnsubscribeFiltersBuf, Version, decode, decode_publish, encode, encode_ack, encoded_len,
+    Property, Publish, PublishParts, Qos, ReasonCode, ReasonCodesBuf, SubscribeFiltersBuf,
+    SubscriptionOptions, UnsubscribeFiltersBuf, Version, decode, decode_publish, encode,
+    encode_ack, encoded_len,
 };
 
 use crate::table::{both_ways, encoded, id, properties};
@@ -68,6 +69,40 @@ fn a_publish_on_the_known_topic_has_that_very_text() {
     assert_eq!(publish.topic.as_ptr(), known.as_ptr());
     let larger = decode_publish(b"\x30\x04\x00\x01tm", Version::Mqtt311, 5, &known);
     assert_eq!(larger, Ok(None), "decode says why");
+}
+
+#[test]
+fn lists_give_back_what_was_pushed() {
+    let longest = "x".repeat(65_535);
+    let too_long = "x".repeat(65_536);
+    let (mut names, mut filters) = (UnsubscribeFiltersBuf::new(), SubscribeFiltersBuf::new());
+    let options = SubscriptionOptions::default();
+    for text in ["a", &longest] {
+        assert_eq!(names.push(text), Ok(()));
+        assert_eq!(filters.push(text, options), Ok(()));
+    }
+    let refused = Err(EncodeError::FieldOutOfRange);
+    assert_eq!(names.push(&too_long), refused);
+    assert_eq!(filters.push(&too_long, options), refused);
+    assert!(names.as_filters().iter().eq(["a", &longest]));
+    let pushed = filters.as_filters().iter().map(|(filter, _)| filter);
+    assert!(pushed.eq(["a", &longest]));
+    assert!(format!("{:?}", filters.as_filters()).starts_with("[(\"a\", SubscriptionOptions"));
+    assert!(format!("{:?}", names.as_filters()).starts_with("[\"a\", \"xx"));
+
+    let mut reasons = ReasonCodesBuf::new();
+    assert!(reasons.as_reason_codes().is_empty());
+    for reason in [ReasonCode::Success, ReasonCode::NotAuthorized] {
+        reasons.push(reason);
+    }
+    let reasons = reasons.as_reason_codes();
+    assert_eq!((reasons.len(), reasons.is_empty()), (2, false));
+    assert!(
+        reasons
+            .iter()
+            .eq([ReasonCode::Success, ReasonCode::NotAuthorized])
+    );
+    assert_eq!(format!("{reasons:?}"), "[Success, NotAuthorized]");
 }
 
 #[test]
