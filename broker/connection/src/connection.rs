@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use dunlin_auth::{Access, DecisionMemo, Exchange, Principal, Verdict};
 use dunlin_net::{Protocol, Stream};
+use dunlin_router::ports::Commit;
 use dunlin_router::{Scan, Subscriber};
 use dunlin_session::{Failure, Farewell, Session, Will};
 use dunlin_time::Monotonic;
 
 use crate::Admission;
 use crate::crowd::Crowd;
+use crate::durable::Held;
 use crate::listener::ListenerContext;
 use crate::output::Unsent;
 use crate::rate::Bucket;
@@ -37,6 +39,10 @@ pub(crate) struct Connection {
     pub memo: DecisionMemo,
     /// The beginning of a packet whose rest has not come.
     pub partial: Vec<u8>,
+    /// What this turn's output waits for.
+    pub hold: Commit,
+    /// Output that waits for the store.
+    pub held: Option<Box<Held>>,
     /// What the socket did not take.
     pub unsent: Unsent,
     pub alarm: Alarm,

@@ -12,6 +12,7 @@ use dunlin_auth::{
 use dunlin_codec::{Connect, Decoded, Packet, ReasonCode, Version, decode};
 use dunlin_metrics::Counter;
 use dunlin_net::{Accepted, HandshakeError, Peer, Stream, handshake};
+use dunlin_router::ports::SessionTerms;
 use dunlin_router::{AttachError, AttachRequest, Attached};
 use dunlin_session::{Accepted as Admitted, Failure, Handshake, Negotiated};
 use tokio::io::AsyncWriteExt;
@@ -283,16 +284,23 @@ impl Arrival {
     /// Gets the client its session, and lets it in.
     async fn attach(self, arrived: Arrived, limits: &ConnectionLimits) -> Option<Box<Connection>> {
         let Arrived {
-            negotiated,
+            mut negotiated,
             principal,
             grant,
         } = arrived;
+        let mount_point = negotiated.terms().mount_point.clone();
+        if let Some(will) = &mut negotiated.will {
+            will.topic = format!("{mount_point}{}", will.topic).into();
+        }
         let worker = self.worker.clone();
         let number = worker.router.next_number();
         let request = AttachRequest {
             client_id: principal.shared_client_id(),
             clean_start: negotiated.clean_start,
-            persistent: negotiated.session_expiry > 0,
+            terms: SessionTerms {
+                expiry: negotiated.session_expiry,
+                will: negotiated.will.as_ref(),
+            },
             worker: worker.number,
         };
         let attached = match worker.router.attach(request, &worker.dispatch).await {
@@ -350,22 +358,18 @@ impl Arrival {
                 &attached,
             );
         }
-        let will = negotiated.will.take().map(|mut will| {
-            let mount_point = &negotiated.terms().mount_point;
-            will.topic = format!("{mount_point}{}", will.topic).into();
-            Box::new(will)
-        });
+        let will = negotiated.will.take().map(Box::new);
         let mut out = Vec::new();
         let admitted = Admitted {
             state: attached.state,
             authentication_data: grant.data.map(Into::into),
         };
         let mut session = negotiated.accept(now, admitted, &mut out);
-        session.resume(now.wall, &mut out);
+        let too_large = session.resume(now.wall, &mut out);
         worker.cells.add(Counter::ConnectionsOpened, 1);
         worker.count_connection(1);
         let access = self.listener.access.load_full();
-        Box::new(Connection {
+        let mut connection = Box::new(Connection {
             epoch: access.epoch(),
             access,
             listener: self.listener,
@@ -376,7 +380,9 @@ impl Arrival {
             principal,
             memo: Default::default(),
             partial: self.received,
-            unsent: Unsent::new(out),
+            hold: attached.commit,
+            held: None,
+            unsent: Unsent::default(),
             alarm: Default::default(),
             will,
             scans: None,
@@ -386,7 +392,10 @@ impl Arrival {
             protocol: self.peer.protocol,
             _admission: self.admission,
             worker,
-        })
+        });
+        connection.drop_too_large(too_large);
+        connection.put_out(&out);
+        connection
     }
 
     async fn turn_away(self, refusal: Refusal) {

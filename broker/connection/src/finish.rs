@@ -24,6 +24,7 @@ const DRAIN: usize = 64 * 1024;
 pub(crate) async fn finish(mut connection: Box<Connection>, end: End) {
     let worker = connection.worker.clone();
     worker.timers.disarm(&mut connection.alarm);
+    connection.release_last();
     connection.say_goodbye(&end);
     // A newer connection may be waiting: the session first, the socket later.
     poll_fn(|context| {
@@ -35,7 +36,6 @@ pub(crate) async fn finish(mut connection: Box<Connection>, end: End) {
         Poll::Ready(())
     })
     .await;
-    connection.settle_last();
     connection.count(&end);
     connection.log(&end);
     let will = connection.due_will(&end);
@@ -111,13 +111,6 @@ impl Connection {
             End::Closed | End::Broken(_) | End::Left(_) => {}
         }
         self.unsent.push(&out);
-    }
-
-    /// What was taken meanwhile is not to come again: the next connection answers for it.
-    fn settle_last(&mut self) {
-        for (ticket, reason) in self.subscriber.take_settled(self.number) {
-            self.session.settle(ticket, reason, &mut Vec::new());
-        }
     }
 
     fn count(&self, end: &End) {

@@ -57,13 +57,14 @@ impl Connection {
         let bytes = std::mem::take(&mut self.partial);
         let mut out = Vec::new();
         let outcome = self.received(self.worker.now(), &bytes, &mut out);
-        self.unsent.push(&out);
+        self.put_out(&out);
         self.worker.dispatch.borrow_mut().flush();
         outcome
     }
 
     fn reading_waits(&mut self, now: Now) -> bool {
         self.unsent.pauses_reading()
+            || self.holds_much()
             || self.crowd.as_ref().is_some_and(|crowd| crowd.is_full())
             || self.rate_blocks(now)
     }

@@ -17,6 +17,7 @@
 mod admission;
 mod connection;
 mod crowd;
+mod durable;
 mod establish;
 mod finish;
 mod input;

@@ -27,15 +27,6 @@ const PAUSE_READING: usize = 64 * 1024;
 const SCRATCH_MAX: usize = 1024 * 1024;
 
 impl Unsent {
-    /// What is to be sent first of all.
-    pub fn new(bytes: Vec<u8>) -> Self {
-        let backlog = Backlog {
-            bytes,
-            ..Backlog::default()
-        };
-        Unsent(Some(Box::new(backlog)))
-    }
-
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -90,6 +81,7 @@ impl Connection {
         now: Monotonic,
         out: &mut Vec<u8>,
     ) -> Result<(), End> {
+        self.hold_back(context, out);
         let had_unsent = !self.unsent.is_empty();
         if had_unsent {
             self.unsent.push(out);

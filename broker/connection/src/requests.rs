@@ -4,9 +4,9 @@ use std::time::Duration;
 use dunlin_auth::{
     Action, ConnectRequest, Decision, EnhancedAuthentication, PeerIdentity, Verdict,
 };
-use dunlin_codec::ReasonCode;
+use dunlin_codec::{Qos, ReasonCode};
 use dunlin_metrics::Counter;
-use dunlin_router::{Control, Publication, Published};
+use dunlin_router::{Origin, Publication, Published};
 use dunlin_session::{Acknowledgement, Failure, Incoming, Request, ResolvedTopic};
 use dunlin_time::Now;
 use dunlin_topic::TopicName;
@@ -23,7 +23,10 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<(), End> {
         match request {
-            Request::Nothing | Request::Finished(_) => {}
+            Request::Nothing => {}
+            Request::Finished(finished) => self.finished(&finished),
+            Request::Completed(packet_id) => self.completed(packet_id),
+            Request::Released(packet_id) => self.released(packet_id),
             Request::Publish(incoming) => self.publish(now, incoming, &mut None, out)?,
             Request::Subscribe(subscribe) => self.subscribe(subscribe, out)?,
             Request::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, out)?,
@@ -78,6 +81,11 @@ impl Connection {
             Some((Counter::PublishesTooLarge, ReasonCode::QuotaExceeded))
         } else if !is_known && !self.may_publish(topic) {
             Some((Counter::PublishesDenied, ReasonCode::NotAuthorized))
+        } else if (publish.retain || publish.qos != Qos::AtMostOnce)
+            && worker.router.is_short_of_storage()
+        {
+            self.check_storage(publish.qos)?;
+            Some((Counter::PublishesStorageFull, ReasonCode::QuotaExceeded))
         } else {
             *known = named.or(*known);
             None
@@ -99,6 +107,7 @@ impl Connection {
             expires: None,
             forwarded: &[],
             payload: publish.payload,
+            origin: self.origin(acknowledgement),
         };
         let properties = publish.properties;
         if properties.is_empty() {
@@ -123,6 +132,18 @@ impl Connection {
         Ok(())
     }
 
+    /// A QoS 2 packet id of a session that outlives the process is recorded with its message.
+    fn origin(&self, acknowledgement: Option<Acknowledgement>) -> Origin {
+        let received = acknowledgement.and_then(|acknowledgement| acknowledgement.received());
+        match received.filter(|_| self.subscriber.is_stored()) {
+            Some(packet_id) => Origin::Received {
+                packet_id,
+                always: !self.session.version().has_reason_codes(),
+            },
+            None => Origin::Anyone,
+        }
+    }
+
     fn published(
         &mut self,
         now: Now,
@@ -137,25 +158,20 @@ impl Connection {
             return;
         };
         let reason = published.reason();
-        let Some(durable) = published.durable.take() else {
-            return self.session.acknowledge(acknowledgement, reason, out);
-        };
-        let ticket = self.session.postpone(acknowledgement);
-        let (subscriber, connection) = (self.subscriber.clone(), self.number);
-        tokio::task::spawn_local(async move {
-            let reason = match durable.await {
-                Ok(()) => reason,
-                Err(error) => {
-                    tracing::error!(%error, "message not stored");
-                    ReasonCode::QuotaExceeded
-                }
-            };
-            subscriber.control(Control::Settled {
-                connection,
-                ticket,
-                reason,
-            });
-        });
+        self.hold(published.commit);
+        self.session.acknowledge(acknowledgement, reason, out);
+    }
+
+    /// # Errors
+    /// The store has no room for a message, and version 3 cannot be told.
+    fn check_storage(&self, qos: Qos) -> Result<(), Failure> {
+        match qos == Qos::AtMostOnce || self.session.version().has_reason_codes() {
+            true => Ok(()),
+            false => Err(Failure::new(
+                ReasonCode::QuotaExceeded,
+                "the disk is full: messages above QoS 0 are not taken",
+            )),
+        }
     }
 
     /// A refusal that the client can understand: version 3 has none, its message is acknowledged

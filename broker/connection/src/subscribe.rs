@@ -30,6 +30,7 @@ impl Connection {
             };
             reasons.push(reason);
         }
+        self.hold_subscriptions();
         self.session.subscribed(subscribe.packet_id, &reasons, out);
         Ok(())
     }
@@ -54,9 +55,16 @@ impl Connection {
                 false => ReasonCode::NoSubscriptionExisted,
             });
         }
+        self.hold_subscriptions();
         self.session
             .unsubscribed(unsubscribe.packet_id, &reasons, out);
         Ok(())
+    }
+
+    fn hold_subscriptions(&mut self) {
+        if self.subscriber.is_stored() {
+            self.hold(self.worker.router.recorded());
+        }
     }
 
     /// The filter below the mount point; `None` if it is deeper or longer than we take.

@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 
 use dunlin_auth::{Action, Decision};
-use dunlin_codec::ReasonCode;
+use dunlin_codec::{Qos, ReasonCode};
 use dunlin_metrics::Counter;
 use dunlin_router::{Control, EVERY_CONNECTION};
 use dunlin_session::{Delivery, Failure, Sent};
@@ -118,7 +118,8 @@ impl Connection {
         let check_all = self.rules_changed();
         let mut scanned = 0;
         loop {
-            let most = match self.unsent.is_empty() && out.len() < TURN_BYTES {
+            let takes = self.unsent.is_empty() && !self.holds_much();
+            let most = match takes && out.len() < TURN_BYTES {
                 true => self.session.room().min(BATCH),
                 false => 0,
             };
@@ -127,7 +128,7 @@ impl Connection {
                 .take(most, TURN_BYTES, &mut batch, context.waker());
             if taken.control {
                 // What was taken goes back to the queue that the next connection gets.
-                let told = self.controls(out);
+                let told = self.controls();
                 if told.is_err() {
                     self.subscriber.put_back(batch.drain(..));
                     return told;
@@ -152,7 +153,7 @@ impl Connection {
                 }
             }
             if most == 0 {
-                if out.len() >= TURN_BYTES && self.unsent.is_empty() {
+                if out.len() >= TURN_BYTES && takes {
                     context.waker().wake_by_ref();
                 }
                 return Ok(());
@@ -163,11 +164,20 @@ impl Connection {
     fn send(&mut self, now: Now, delivery: Delivery, check_all: bool, out: &mut Vec<u8>) {
         if (delivery.unchecked || check_all) && !self.may_receive(&delivery) {
             self.worker.cells.add(Counter::DeliveriesDenied, 1);
-            return;
+            return self.record_dropped(&delivery);
+        }
+        let bytes = delivery.message.payload().len() as u64;
+        let stored = delivery.stored.then(|| delivery.clone());
+        if delivery.message.qos() == Qos::ExactlyOnce && delivery.message.stored_as().is_some() {
+            // Nobody sees it before it is certain that its publisher does not send it again.
+            self.hold(self.worker.router.recorded());
+        }
+        let sent = self.session.deliver(now.wall, delivery, out);
+        if let Some(delivery) = stored {
+            self.record_sent(&sent, &delivery);
         }
         let cells = &self.worker.cells;
-        let bytes = delivery.message.payload().len() as u64;
-        match self.session.deliver(now.wall, delivery, out) {
+        match sent {
             Sent::Yes => {
                 cells.add(Counter::PublishesSent, 1);
                 cells.add(Counter::PublishBytesSent, bytes);
@@ -203,7 +213,7 @@ impl Connection {
         true
     }
 
-    fn controls(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
+    fn controls(&mut self) -> Result<(), End> {
         while let Some(control) = self.subscriber.next_control() {
             match control {
                 Control::TakeOver(taker) if taker.is_closed() => {}
@@ -218,12 +228,7 @@ impl Connection {
                 } if connection == self.number || connection == EVERY_CONNECTION => {
                     return Err(End::Failed(Failure { reason, what }));
                 }
-                Control::Settled {
-                    connection,
-                    ticket,
-                    reason,
-                } if connection == self.number => self.session.settle(ticket, reason, out),
-                Control::Close { .. } | Control::Settled { .. } => {}
+                Control::Close { .. } => {}
             }
         }
         Ok(())

@@ -1,8 +1,11 @@
 //! Connections over real sockets: what their turns must not forget. Packets are bytes of MQTT 3.1.1.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::num::NonZeroU64;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 
 use dunlin_auth::Access;
@@ -11,17 +14,34 @@ use dunlin_connection::{
 };
 use dunlin_metrics::{Counter, Registry};
 use dunlin_net::{ListenAddress, Listener, ListenerSettings, Transport};
-use dunlin_router::ports::{Reply, Store, StoreError};
-use dunlin_router::{QueueLimits, Router, Settings, Subscriber};
-use dunlin_session::{Message, SessionState, Terms};
+use dunlin_router::ports::{Change, Commit, Reply, Store, StoreError, Urgency};
+use dunlin_router::{QueueLimits, Router, Settings};
+use dunlin_session::{SessionState, Terms};
 use dunlin_time::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 use tokio::time::timeout;
 
-/// Takes its time to keep a retained message.
-struct Slow;
+/// Says that a change is committed when it is told to.
+#[derive(Default)]
+struct Slow {
+    recorded: AtomicU64,
+    committed: AtomicU64,
+    waiting: Mutex<Vec<Waker>>,
+    /// The kinds of all changes.
+    changes: Mutex<Vec<String>>,
+}
+
+impl Slow {
+    /// Commits everything.
+    fn commit(&self) {
+        let recorded = self.recorded.load(Ordering::SeqCst);
+        self.committed.store(recorded, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
 
 impl Store for Slow {
     fn attach(&self, _: &str) -> Reply<Result<Option<SessionState>, StoreError>> {
@@ -32,21 +52,47 @@ impl Store for Slow {
         Reply::Now(Ok(()))
     }
 
-    fn enqueued(&self, _: &Message, _: &[Arc<Subscriber>]) -> Reply<Result<(), StoreError>> {
-        Reply::Now(Ok(()))
+    fn is_durable(&self) -> bool {
+        true
     }
 
-    fn retained(&self, _: &Message) -> Reply<Result<(), StoreError>> {
-        Reply::Later(Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Ok(())
-        }))
+    fn record(&self, changes: &[Change<'_>], _: Urgency) -> Commit {
+        let kind = |change: &Change<'_>| {
+            let text = format!("{change:?}");
+            text.split(' ').next().unwrap_or_default().to_owned()
+        };
+        let mut all = self.changes.lock().unwrap();
+        all.extend(changes.iter().map(kind));
+        for change in changes {
+            if let Change::Published { message, .. } = change {
+                message.set_stored_as(NonZeroU64::MIN);
+            }
+        }
+        Commit(self.recorded.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn recorded(&self) -> Commit {
+        Commit(self.recorded.load(Ordering::SeqCst))
+    }
+
+    fn committed(&self) -> Commit {
+        Commit(self.committed.load(Ordering::SeqCst))
+    }
+
+    fn wake_at(&self, commit: Commit, waker: &Waker) -> bool {
+        let mut waiting = self.waiting.lock().unwrap();
+        if self.committed() >= commit {
+            return false;
+        }
+        waiting.push(waker.clone());
+        true
     }
 }
 
 /// A worker on this thread, with a listener.
 struct Broker {
     router: Arc<Router>,
+    store: Arc<Slow>,
     metrics: Arc<Registry>,
     address: std::net::SocketAddr,
 }
@@ -62,7 +108,8 @@ impl Broker {
             maximum_subscriptions: 3,
             ..Settings::default()
         };
-        let router = Router::new(settings, clock, Arc::new(Slow), metrics.clone());
+        let store = Arc::new(Slow::default());
+        let router = Router::new(settings, clock, store.clone(), metrics.clone());
         let worker = Worker::new(WorkerSettings {
             number: 0,
             clock,
@@ -89,6 +136,7 @@ impl Broker {
         spawn_local(accept(listener, worker, context));
         Broker {
             router,
+            store,
             metrics,
             address,
         }
@@ -114,6 +162,13 @@ async fn accept(mut listener: Listener, worker: Rc<Worker>, context: Arc<Listene
         let admission = admissions.admit(limits, None, None).unwrap();
         spawn_local(serve(worker.clone(), context.clone(), accepted, admission));
     }
+}
+
+/// Long enough for what would come to come.
+async fn nothing_comes(stream: &mut TcpStream) {
+    let mut byte = [0];
+    let read = timeout(Duration::from_millis(50), stream.read(&mut byte)).await;
+    assert!(read.is_err(), "{byte:x?}");
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -183,6 +238,8 @@ async fn a_late_acknowledgement_leaves_the_connection_awake() {
         // Retained: its acknowledgement waits for the store.
         let retained = [0x33, 6, 0, 1, b'r', 0, 7, b'x'];
         subscriber.write_all(&retained).await.unwrap();
+        nothing_comes(&mut subscriber).await;
+        broker.store.commit();
         assert_eq!(read(&mut subscriber, 4).await, [0x40, 2, 0, 7]);
         let mut publisher = broker.client(&connect(b'p')).await;
         publisher

@@ -52,6 +52,7 @@ counters! {
     FiltersRefused "filters_refused_total" "Topic filters refused because of too many levels or bytes."
     SubscriptionsOverLimit "subscriptions_over_limit_total" "Topic filters refused because limits.subscriptions was reached."
     PublishesTooLarge "publishes_too_large_total" "PUBLISH packets refused because of a payload above limits.payload_size."
+    PublishesStorageFull "publishes_storage_full_total" "PUBLISH packets refused because the store has no room."
     KeepAliveTimeouts "keep_alive_timeouts_total" "Connections closed because the client was silent for one and a half keep-alive intervals."
     ProtocolErrors "protocol_errors_total" "Connections closed because the client broke the protocol."
     SlowConsumersClosed "slow_consumers_closed_total" "Connections closed because they did not read for too long."

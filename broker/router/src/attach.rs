@@ -8,7 +8,7 @@ use dunlin_session::SessionState;
 use tokio::sync::oneshot;
 
 use crate::directory::{Absence, Entry, Owner, Shard};
-use crate::ports::StoreError;
+use crate::ports::{Change, Commit, SessionTerms, StoreError};
 use crate::{Control, Dispatch, HandedOver, Router, Subscriber};
 
 /// How long a connection has to hand its session over.
@@ -21,8 +21,8 @@ pub struct AttachRequest<'a> {
     pub client_id: &'a Arc<str>,
     /// End an earlier session.
     pub clean_start: bool,
-    /// Whether the session shall outlive the connection.
-    pub persistent: bool,
+    /// How the session is to end.
+    pub terms: SessionTerms<'a>,
     /// The worker that owns the connection.
     pub worker: u16,
 }
@@ -34,6 +34,8 @@ pub struct Attached {
     pub subscriber: Arc<Subscriber>,
     /// What an earlier connection left; `None` for a new session.
     pub state: Option<SessionState>,
+    /// What must be committed before the client is told.
+    pub commit: Commit,
 }
 
 /// Why a connection did not get its session.
@@ -131,6 +133,7 @@ impl Router {
             self.next_number(),
             request.client_id.clone(),
             request.worker,
+            self.durable && request.terms.expiry > 0,
         ))
     }
 
@@ -182,7 +185,11 @@ impl Router {
         }
         drop(shard);
         self.end_with_will(&subscriber, handed_over, &mut dispatch.borrow_mut());
-        Ok(self.begin(new, request, dispatch))
+        let mut attached = self.begin(new, request, dispatch);
+        if subscriber.is_stored() {
+            attached.commit = self.store.recorded();
+        }
+        Ok(attached)
     }
 
     fn begin(
@@ -192,11 +199,18 @@ impl Router {
         dispatch: &RefCell<Dispatch>,
     ) -> Attached {
         dispatch.borrow().cells().add(Counter::SessionsCreated, 1);
-        subscriber.set_persistent(request.persistent);
+        let change = Change::Began {
+            session: subscriber.number,
+            client_id: &subscriber.client_id,
+            terms: request.terms,
+        };
+        let commit = self.record_if_stored(&subscriber, change);
+        subscriber.set_persistent(request.terms.expiry > 0);
         subscriber.set_attached(true);
         Attached {
             subscriber,
             state: None,
+            commit,
         }
     }
 
@@ -215,11 +229,17 @@ impl Router {
             self.mailboxes
                 .empty(home, &self.settings.queue, dispatch.cells());
         }
-        subscriber.set_persistent(request.persistent);
+        let change = Change::Resumed {
+            session: subscriber.number,
+            terms: request.terms,
+        };
+        let commit = self.record_if_stored(&subscriber, change);
+        subscriber.set_persistent(request.terms.expiry > 0);
         subscriber.set_attached(true);
         Attached {
             subscriber,
             state: Some(state),
+            commit,
         }
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use dunlin_metrics::Counter;
 use dunlin_session::{SessionState, Will};
-use dunlin_time::Now;
+use dunlin_time::{Now, Wall};
 use dunlin_topic::{Cursor, TopicFilter};
 
 use crate::directory::{Absence, Owner};
-use crate::{Dispatch, HandedOver, Router, Subscriber};
+use crate::ports::{Change, Urgency};
+use crate::{Dispatch, HandedOver, Origin, Router, Subscriber};
 
 /// How a connection ended, for its session.
 #[derive(Debug)]
@@ -44,6 +45,13 @@ impl Router {
         if let Some(will) = &at_once {
             self.publish_will(will, subscriber, &mut dispatch.borrow_mut());
         }
+        let change = Change::Left {
+            session: subscriber.number,
+            at: now.wall,
+            expiry: session_expiry,
+            will: delayed.is_some(),
+        };
+        self.record_if_stored(subscriber, change);
         let handed_over = HandedOver {
             state,
             will: delayed,
@@ -76,7 +84,7 @@ impl Router {
                 let mut shard = self.directory.lock(&subscriber.client_id);
                 if !subscriber.is_claimed() {
                     if let Some(entry) = shard.entry() {
-                        let mut absence = absence(session_expiry, will, now);
+                        let mut absence = absence(session_expiry, will, now.wall, now);
                         self.directory.schedule(subscriber, &mut absence);
                         entry.owner = Owner::Nobody(Box::new(absence));
                     }
@@ -125,10 +133,11 @@ impl Router {
         HandedOver { state, will, .. }: HandedOver,
         dispatch: &mut Dispatch,
     ) {
-        self.end(subscriber, state, dispatch);
+        // First: the end of a stored session is the end of its will.
         if let Some(will) = &will {
             self.publish_will(will, subscriber, dispatch);
         }
+        self.end(subscriber, state, dispatch);
     }
 
     /// Its subscriptions and its queue end.
@@ -139,7 +148,8 @@ impl Router {
         self.mailboxes
             .empty(subscriber.home(), &self.settings.queue, dispatch.cells());
         let unacknowledged = state.outbound.take_shared();
-        dispatch.redistribute(unacknowledged.into_iter().chain(subscriber.end()));
+        let ended = subscriber.is_stored().then_some(subscriber.number);
+        dispatch.redistribute(unacknowledged.into_iter().chain(subscriber.end()), ended);
         dispatch.cells().add(Counter::SessionsEnded, 1);
     }
 
@@ -150,7 +160,11 @@ impl Router {
         dispatch: &mut Dispatch,
     ) {
         let message = will.message(subscriber.number, &will.topic, self.now().wall);
-        dispatch.publish_message(&message);
+        let origin = match subscriber.is_stored() {
+            true => Origin::Will(subscriber.number),
+            false => Origin::Anyone,
+        };
+        dispatch.publish_message(&message, origin);
         dispatch.cells().add(Counter::WillsPublished, 1);
     }
 
@@ -213,17 +227,27 @@ impl Router {
     /// One step of removing expired retained messages; give the answer to the next call.
     pub fn sweep_retained(&self, now: Now, from: Option<Cursor>) -> Option<Cursor> {
         let everything = TopicFilter::new("#").ok()?;
-        self.retained
-            .lock()
-            .sweep(now.wall, everything, from.as_ref())
+        let mut expired = Vec::new();
+        let mut retained = self.retained.lock();
+        let gone = |topic: &str| expired.push(topic.to_owned());
+        let next = retained.sweep(now.wall, everything, from.as_ref(), gone);
+        if self.durable && !expired.is_empty() {
+            let gone = expired.iter().map(|topic| Change::RetainedGone { topic });
+            let changes: Vec<_> = gone.collect();
+            self.store.record(&changes, Urgency::Later);
+        }
+        next
     }
 }
 
-fn absence(session_expiry: u32, will: Option<Will>, now: Now) -> Absence {
+/// What is due for a session whose client left at `left`, a time that may be of an earlier process.
+pub(crate) fn absence(session_expiry: u32, will: Option<Will>, left: Wall, now: Now) -> Absence {
     let seconds = Duration::from_secs(session_expiry.into());
-    let due = |will: &Will| now.monotonic + will.delay.min(seconds);
+    let since = now.wall - left;
+    let after = |delay: Duration| now.monotonic + delay.saturating_sub(since);
+    let due = |will: &Will| after(will.delay.min(seconds));
     Absence {
-        expires: (session_expiry != u32::MAX).then(|| now.monotonic + seconds),
+        expires: (session_expiry != u32::MAX).then(|| after(seconds)),
         will: will.map(|will| (due(&will), will)),
         timer: None,
     }

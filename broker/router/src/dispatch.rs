@@ -1,9 +1,7 @@
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use dunlin_codec::{Qos, ReasonCode};
+use dunlin_codec::{PacketId, Qos, ReasonCode};
 use dunlin_metrics::{Cells, Counter};
 use dunlin_session::{Delivery, Identifiers, Message, MessageParts};
 use dunlin_time::Wall;
@@ -11,8 +9,7 @@ use dunlin_topic::{Cache, CacheLimits, Matches, Target as _, TopicName};
 
 use crate::groups::Group;
 use crate::mailbox::Mailed;
-use crate::ports::{Reply, StoreError};
-use crate::retained::Kept;
+use crate::ports::{Change, Commit, Queued, Retained, Urgency};
 use crate::{Pushed, Router, SessionTarget, Subscriber, Target};
 
 /// One thread's way into the router: its cache of the topic index, its counts, its mailboxes.
@@ -30,8 +27,10 @@ struct Lane {
     cells: Arc<Cells>,
     /// Workers that got mail since the last [`Dispatch::flush`].
     to_ring: Vec<u16>,
-    /// Persistent sessions that a message was queued for.
-    durable: Vec<Arc<Subscriber>>,
+    /// Deliveries to be recorded, with a place in the queues of ...
+    queued: Vec<Queued>,
+    /// ... these.
+    queued_to: Vec<Arc<Subscriber>>,
 }
 
 /// A scratch that grew above this is given back.
@@ -54,10 +53,39 @@ pub struct Publication<'a> {
     pub forwarded: &'a [u8],
     /// The application's bytes.
     pub payload: &'a [u8],
+    /// What else is true from then on.
+    pub origin: Origin,
 }
 
-/// Ready when a message may be acknowledged.
-pub type Stored = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+/// What is recorded together with a message, in one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing.
+    #[default]
+    Anyone,
+    /// The publisher's session, which is stored, has this id in use for it.
+    Received {
+        /// The QoS 2 message's.
+        packet_id: PacketId,
+        /// Also if it is refused: version 3 cannot be told.
+        always: bool,
+    },
+    /// It was the will of this stored session.
+    Will(u64),
+}
+
+impl Origin {
+    fn change(self, publisher: u64, reason: ReasonCode) -> Option<Change<'static>> {
+        match self {
+            Origin::Will(session) => Some(Change::WillDone { session }),
+            Origin::Received { packet_id, always } if always || !reason.is_error() => {
+                let session = publisher;
+                Some(Change::Received { session, packet_id })
+            }
+            Origin::Received { .. } | Origin::Anyone => None,
+        }
+    }
+}
 
 /// What became of a message.
 #[derive(Default)]
@@ -68,12 +96,12 @@ pub struct Published {
     pub full: usize,
     /// A connected session that is falling behind: reason to read the publisher less eagerly.
     pub crowded: Option<Arc<Subscriber>>,
-    /// Present if the acknowledgement has to wait for a store.
-    pub durable: Option<Stored>,
+    /// What must be committed before it is acknowledged.
+    pub commit: Commit,
 }
 
 impl Published {
-    /// For the PUBACK or PUBREC, once [`Published::durable`] went well.
+    /// For the PUBACK or PUBREC, which waits for [`Published::commit`].
     pub fn reason(&self) -> ReasonCode {
         match (self.matched, self.full) {
             (0, _) => ReasonCode::NoMatchingSubscribers,
@@ -95,7 +123,8 @@ impl Dispatch {
                 thread: worker.unwrap_or(router.settings.workers),
                 cells,
                 to_ring: Vec::new(),
-                durable: Vec::new(),
+                queued: Vec::new(),
+                queued_to: Vec::new(),
             },
             router,
             cache: Cache::new(cache),
@@ -119,7 +148,7 @@ impl Dispatch {
         let matches = self.router.index.lookup(topic, &mut self.cache);
         if matches.is_empty() && !publication.retain {
             self.lane.cells.add(Counter::PublishesUnrouted, 1);
-            return Published::default();
+            return self.lane.unrouted(&self.router, &publication);
         }
         let parts = MessageParts {
             publisher: publication.publisher,
@@ -134,35 +163,46 @@ impl Dispatch {
         if self.scratch.capacity() > SCRATCH_MAX {
             self.scratch = Vec::new();
         }
-        self.lane.route(&self.router, &message, topic, matches)
+        let origin = publication.origin;
+        let routed = self
+            .lane
+            .route(&self.router, &message, topic, matches, origin);
+        self.settle(routed)
     }
 
     /// Publishes a message that exists already: a will, or one of the server's own.
-    pub fn publish_message(&mut self, message: &Message) -> Published {
+    pub fn publish_message(&mut self, message: &Message, origin: Origin) -> Published {
         let Ok(topic) = TopicName::new(message.topic()) else {
             return Published::default();
         };
         let matches = self.router.index.lookup(topic, &mut self.cache);
-        self.lane.route(&self.router, message, topic, matches)
+        let routed = self
+            .lane
+            .route(&self.router, message, topic, matches, origin);
+        self.settle(routed)
     }
 
-    /// Offers messages of a session that ended to the other members of their shared subscriptions
-    /// [MQTT-4.8.2-4]; without members they are dropped.
-    pub fn redistribute(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
-        let router = &self.router;
-        let mut dropped = 0;
-        for delivery in deliveries {
-            let group = delivery.shared.and_then(|number| router.groups.get(number));
-            let mut published = Published::default();
-            if let Some(group) = group {
-                self.lane
-                    .queue_to_group(router, &group, &delivery.message, &mut published);
-            }
-            dropped += u64::from(published.matched == published.full);
+    /// Ends a stored session: what it leaves behind goes to other members of the shared
+    /// subscriptions that it came by, all in one step [MQTT-4.8.2-4]; the rest is dropped.
+    pub(crate) fn redistribute(
+        &mut self,
+        deliveries: impl IntoIterator<Item = Delivery>,
+        ended: Option<u64>,
+    ) {
+        self.lane.share_out(&self.router, deliveries);
+        let mut left = self.lane.record_moved(&self.router, ended);
+        while !left.is_empty() {
+            self.lane.share_out(&self.router, left);
+            left = self.lane.record_moved(&self.router, None);
         }
-        // They were acknowledged to their publishers before.
-        self.lane.durable.clear();
-        self.lane.cells.add(Counter::DroppedSessionEnded, dropped);
+    }
+
+    /// Members of a shared subscription may have left while a message was recorded for them.
+    fn settle(&mut self, (published, left): (Published, Vec<Delivery>)) -> Published {
+        if !left.is_empty() {
+            self.redistribute(left, None);
+        }
+        published
     }
 
     /// Wakes the workers that have mail; at the end of every turn.
@@ -195,51 +235,143 @@ impl Dispatch {
 }
 
 impl Lane {
+    /// Nobody wants the message, but its packet id is in use.
+    fn unrouted(&self, router: &Router, publication: &Publication<'_>) -> Published {
+        let mut published = Published::default();
+        let change = publication.origin;
+        let change = change.change(publication.publisher, published.reason());
+        if let Some(change) = change.filter(|_| router.is_durable()) {
+            published.commit = router.store.record(&[change], Urgency::Now);
+        }
+        published
+    }
+
+    /// Gives also what came too late for a session that has ended.
     fn route(
         &mut self,
         router: &Router,
         message: &Message,
         topic: TopicName<'_>,
         matches: &Matches<Target>,
-    ) -> Published {
+        origin: Origin,
+    ) -> (Published, Vec<Delivery>) {
         let mut published = Published::default();
-        let mut stored = Reply::Now(Ok(()));
-        if message.retain() {
+        let left = if message.retain() {
             // Held while the targets are queued: a SUBSCRIBE reads the value either before it
             // changes and before this message is queued, or after both.
             let mut retained = router.retained.lock();
-            match retained.set(topic, message) {
-                Kept::Yes => stored = router.store.retained(message),
-                Kept::No => self.cells.add(Counter::RetainedRefused, 1),
+            let change = retained.set(topic, message);
+            if change == Retained::Cleared && !message.payload().is_empty() {
+                self.cells.add(Counter::RetainedRefused, 1);
             }
             self.queue_all(router, message, matches, &mut published);
+            self.record(router, message, change, origin, &mut published)
         } else {
             self.queue_all(router, message, matches, &mut published);
-        }
+            self.record(router, message, Retained::Untouched, origin, &mut published)
+        };
         if published.matched == 0 {
             self.cells.add(Counter::PublishesUnrouted, 1);
         }
-        self.make_durable(router, message, stored, &mut published);
-        published
+        (published, left)
     }
 
-    fn make_durable(
+    /// Records what is to outlive the process, then queues it.
+    #[inline]
+    fn record(
         &mut self,
         router: &Router,
         message: &Message,
-        stored: Reply<Result<(), StoreError>>,
+        retained: Retained,
+        origin: Origin,
         published: &mut Published,
-    ) {
-        let queued = match self.durable.is_empty() {
-            true => Reply::Now(Ok(())),
-            false => router.store.enqueued(message, &self.durable),
-        };
-        self.durable.clear();
-        if !matches!((&stored, &queued), (Reply::Now(Ok(())), Reply::Now(Ok(())))) {
-            published.durable = Some(Box::pin(async {
-                stored.get().await.and(queued.get().await)
-            }));
+    ) -> Vec<Delivery> {
+        let nothing =
+            self.queued.is_empty() && retained == Retained::Untouched && origin == Origin::Anyone;
+        if nothing || !router.is_durable() {
+            return Vec::new();
         }
+        self.record_published(router, message, retained, origin, published)
+    }
+
+    fn record_published(
+        &mut self,
+        router: &Router,
+        message: &Message,
+        retained: Retained,
+        origin: Origin,
+        published: &mut Published,
+    ) -> Vec<Delivery> {
+        // What the server says of itself is true of this process only.
+        let retained = match message.publisher() == 0 && message.topic().starts_with("$SYS/") {
+            true => Retained::Untouched,
+            false => retained,
+        };
+        let also = origin.change(message.publisher(), published.reason());
+        let queued = &*self.queued;
+        let topic = message.topic();
+        let change = match (retained, queued) {
+            (Retained::Untouched, []) => None,
+            (Retained::Cleared, []) => Some(Change::RetainedGone { topic }),
+            _ => Some(Change::Published {
+                message,
+                retained,
+                queued,
+            }),
+        };
+        let urgency = match message.qos() {
+            Qos::AtMostOnce => Urgency::Later,
+            _ => Urgency::Now,
+        };
+        let commit = match (change, also) {
+            (Some(one), Some(other)) => router.store.record(&[one, other], urgency),
+            (Some(one), None) | (None, Some(one)) => router.store.record(&[one], urgency),
+            (None, None) => return Vec::new(),
+        };
+        if urgency == Urgency::Now {
+            published.commit = commit;
+        }
+        self.push_recorded()
+    }
+
+    /// Gives back those by shared subscriptions whose session has ended meanwhile.
+    fn push_recorded(&mut self) -> Vec<Delivery> {
+        let mut left = Vec::new();
+        for (queued, subscriber) in self.queued.drain(..).zip(self.queued_to.drain(..)) {
+            let back = subscriber.push_reserved(queued.delivery);
+            left.extend(back.filter(|delivery| delivery.shared.is_some()));
+        }
+        left
+    }
+
+    /// Offers deliveries to other members of their shared subscriptions.
+    fn share_out(&mut self, router: &Router, deliveries: impl IntoIterator<Item = Delivery>) {
+        let mut dropped = 0;
+        for delivery in deliveries {
+            let group = delivery.shared.and_then(|number| router.groups.get(number));
+            let mut published = Published::default();
+            if let Some(group) = group {
+                self.queue_to_group(router, &group, &delivery.message, &mut published);
+            }
+            dropped += u64::from(published.matched == published.full);
+        }
+        self.cells.add(Counter::DroppedSessionEnded, dropped);
+    }
+
+    /// Records that messages changed queues, and that `ended` has none any more.
+    fn record_moved(&mut self, router: &Router, ended: Option<u64>) -> Vec<Delivery> {
+        if self.queued.is_empty() && ended.is_none() {
+            return Vec::new();
+        }
+        let moved = self.queued.iter().map(|queued| Change::Published {
+            message: &queued.delivery.message,
+            retained: Retained::Untouched,
+            queued: std::slice::from_ref(queued),
+        });
+        let ended = ended.map(|session| Change::Ended { session });
+        let changes: Vec<_> = moved.chain(ended).collect();
+        router.store.record(&changes, Urgency::Now);
+        self.push_recorded()
     }
 
     fn queue_all(
@@ -369,8 +501,8 @@ impl Lane {
             self.cells.add(Counter::DroppedMemory, 1);
             return false;
         }
-        if delivery.qos != Qos::AtMostOnce && subscriber.is_persistent() {
-            self.durable.push(subscriber.clone());
+        if subscriber.is_stored() && self.is_stored(router, subscriber, &delivery) {
+            return self.reserve(router, subscriber, delivery, published);
         }
         if subscriber.home() != self.thread {
             match router.mailboxes.send(self.thread, subscriber, &delivery) {
@@ -393,6 +525,37 @@ impl Lane {
             Pushed::Full => false,
         }
     }
+
+    /// QoS 0 gates nothing, and is kept only where it waits for a client that is away.
+    fn is_stored(&self, router: &Router, subscriber: &Subscriber, delivery: &Delivery) -> bool {
+        delivery.qos != Qos::AtMostOnce
+            || router.settings.queue.keep_qos_0 && !subscriber.is_attached()
+    }
+
+    /// Gives a delivery a place in the queue of a stored session, whatever thread that is on.
+    fn reserve(
+        &mut self,
+        router: &Router,
+        subscriber: &Arc<Subscriber>,
+        mut delivery: Delivery,
+        published: &mut Published,
+    ) -> bool {
+        match subscriber.reserve(&delivery, &router.settings.queue) {
+            Pushed::Full => return false,
+            Pushed::Away => return true,
+            Pushed::Queued => {}
+            Pushed::Crowded => {
+                published.crowded.get_or_insert_with(|| subscriber.clone());
+            }
+        }
+        delivery.stored = true;
+        self.queued.push(Queued {
+            session: subscriber.number,
+            delivery,
+        });
+        self.queued_to.push(subscriber.clone());
+        true
+    }
 }
 
 /// What this subscription delivers; nothing of its own session's messages if No Local is set
@@ -411,6 +574,7 @@ fn delivery(target: &SessionTarget, message: &Message) -> Option<Delivery> {
         qos: options.delivered(message.qos()),
         retain: message.retain() && options.retain_as_published(),
         unchecked: options.unchecked(),
+        stored: false,
     })
 }
 

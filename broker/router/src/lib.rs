@@ -22,16 +22,20 @@ mod dispatch;
 mod groups;
 mod mailbox;
 pub mod ports;
+mod restore;
 mod retained;
 mod subscribe;
 mod subscriber;
 mod target;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Poll, Waker};
 
 use dunlin_codec::ReasonCode;
 use dunlin_metrics::{Cells, Counter, Registry};
+use dunlin_session::Delivery;
 use dunlin_time::{Clock, Now};
 use dunlin_topic::{CacheLimits, Index};
 use parking_lot::Mutex;
@@ -39,8 +43,9 @@ use tokio::sync::Notify;
 
 pub use attach::{AttachError, AttachRequest, Attached};
 pub use detach::Departure;
-pub use dispatch::{Dispatch, Publication, Published, Stored};
+pub use dispatch::{Dispatch, Origin, Publication, Published};
 pub use groups::Strategy;
+pub use restore::{RestoredSession, RestoredSubscription};
 pub use retained::RetainedLimits;
 pub use subscribe::{Scan, SubscribeRequest, Subscribed};
 pub use subscriber::{Control, EVERY_CONNECTION, HandedOver, Pushed, Subscriber, Taken};
@@ -49,7 +54,7 @@ pub use target::{SessionTarget, Target, TargetOptions};
 use directory::Directory;
 use groups::Groups;
 use mailbox::Mailboxes;
-use ports::Store;
+use ports::{Change, Commit, Store, Urgency};
 use retained::Retained;
 
 /// Bounds of one session's queue.
@@ -113,10 +118,13 @@ pub struct Router {
     retained: Mutex<Retained>,
     mailboxes: Mailboxes,
     store: Arc<dyn Store>,
+    durable: bool,
     metrics: Arc<Registry>,
     numbers: AtomicU64,
     /// Set while the process is over its memory budget: queues take no more.
     short_of_memory: AtomicBool,
+    /// Set while the store has no room: nothing is taken that would be kept.
+    short_of_storage: AtomicBool,
     closing: AtomicBool,
     /// Told when `closing` is set.
     closed: Notify,
@@ -137,10 +145,12 @@ impl Router {
             retained: Mutex::new(Retained::new(settings.retained)),
             mailboxes: Mailboxes::new(settings.workers),
             clock,
+            durable: store.is_durable(),
             store,
             metrics,
             numbers: AtomicU64::new(1),
             short_of_memory: AtomicBool::new(false),
+            short_of_storage: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             closed: Notify::new(),
             settings,
@@ -207,6 +217,51 @@ impl Router {
         self.short_of_memory.load(Ordering::Relaxed)
     }
 
+    /// Told by whoever watches the store: while short, no message above QoS 0 is taken, and none
+    /// to be retained.
+    pub fn set_short_of_storage(&self, short: bool) {
+        self.short_of_storage.store(short, Ordering::Relaxed);
+    }
+
+    /// Whether the store has no room.
+    pub fn is_short_of_storage(&self) -> bool {
+        self.short_of_storage.load(Ordering::Relaxed)
+    }
+
+    /// Whether sessions outlive the process.
+    pub fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// Records changes of stored sessions: see [`Store::record`].
+    pub fn record(&self, changes: &[Change<'_>], urgency: Urgency) -> Commit {
+        self.store.record(changes, urgency)
+    }
+
+    /// The newest recorded change.
+    pub fn recorded(&self) -> Commit {
+        self.store.recorded()
+    }
+
+    /// All changes up to this one survive the process.
+    pub fn committed(&self) -> Commit {
+        self.store.committed()
+    }
+
+    /// Ready once `commit` is committed.
+    pub async fn until_committed(&self, commit: Commit) {
+        poll_fn(|context| match self.wake_at(commit, context.waker()) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
+    }
+
+    /// Wakes `waker` once `commit` is committed; `false` if it is already.
+    pub fn wake_at(&self, commit: Commit, waker: &Waker) -> bool {
+        self.store.wake_at(commit, waker)
+    }
+
     /// The session of this client, if it has one.
     pub fn session(&self, client_id: &str) -> Option<Arc<Subscriber>> {
         self.directory.get(client_id)
@@ -260,9 +315,32 @@ impl Router {
             if shed * 2 >= total {
                 return;
             }
-            let messages = subscriber.drain().len();
+            let dropped = subscriber.drain();
+            self.record_removed(&subscriber, &dropped);
+            let messages = dropped.len();
             tracing::warn!(client_id = %subscriber.client_id, messages, bytes, "queue dropped to save memory");
             shed += bytes;
+        }
+    }
+
+    fn record_if_stored(&self, subscriber: &Subscriber, change: Change<'_>) -> Commit {
+        match subscriber.is_stored() {
+            true => self.store.record(&[change], Urgency::Now),
+            false => Commit::default(),
+        }
+    }
+
+    fn record_removed<'d>(
+        &self,
+        subscriber: &Subscriber,
+        dropped: impl IntoIterator<Item = &'d Delivery>,
+    ) {
+        let session = subscriber.number;
+        let stored = dropped.into_iter().filter(|delivery| delivery.stored);
+        let removed = stored.map(|delivery| Change::Removed { session, delivery });
+        let changes: Vec<_> = removed.collect();
+        if !changes.is_empty() {
+            self.store.record(&changes, Urgency::Later);
         }
     }
 }

@@ -4,6 +4,8 @@ use dunlin_session::Message;
 use dunlin_time::Wall;
 use dunlin_topic::{Cursor, NameTree, Scan, TopicFilter, TopicName};
 
+use crate::ports;
+
 /// Bounds of all retained messages together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetainedLimits {
@@ -17,15 +19,6 @@ pub(crate) struct Retained {
     limits: RetainedLimits,
     values: NameTree<Message>,
     bytes: usize,
-}
-
-/// Whether a value was kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    Yes,
-    /// A limit is reached: the earlier value of the topic, if any, is gone too, so that nobody
-    /// takes it for the newest.
-    No,
 }
 
 impl Retained {
@@ -45,21 +38,22 @@ impl Retained {
         self.bytes
     }
 
-    /// Makes the message its topic's value; an empty payload clears it [MQTT-3.3.1-6].
-    pub fn set(&mut self, topic: TopicName<'_>, message: &Message) -> Kept {
+    /// Makes the message its topic's value; an empty payload clears it [MQTT-3.3.1-6]. At a limit
+    /// the earlier value is gone too, so that nobody takes it for the newest.
+    pub fn set(&mut self, topic: TopicName<'_>, message: &Message) -> ports::Retained {
         if let Some(earlier) = self.values.remove(topic) {
             self.bytes -= earlier.memory();
         }
-        if message.payload().is_empty() {
-            return Kept::Yes;
-        }
         let bytes = message.memory();
-        if self.values.len() >= self.limits.messages || self.bytes + bytes > self.limits.bytes {
-            return Kept::No;
+        if message.payload().is_empty()
+            || self.values.len() >= self.limits.messages
+            || self.bytes + bytes > self.limits.bytes
+        {
+            return ports::Retained::Cleared;
         }
         self.bytes += bytes;
         self.values.insert(topic, message.clone());
-        Kept::Yes
+        ports::Retained::Set
     }
 
     /// One step over values that `filter` matches, of `limit` names at most.
@@ -72,21 +66,24 @@ impl Retained {
         self.values.scan(filter, from, limit)
     }
 
-    /// Removes what has expired among the next names after `from`; where to go on.
+    /// Removes what has expired among the next names after `from`, and says so to `gone`; where to
+    /// go on.
     pub fn sweep(
         &mut self,
         wall: Wall,
         filter: TopicFilter<'_>,
         from: Option<&Cursor>,
+        mut gone: impl FnMut(&str),
     ) -> Option<Cursor> {
         const STEP: usize = 1000;
         let step = self.values.scan(filter, from, STEP);
         for (name, message) in step.matches {
             if message.expires().is_some_and(|at| at <= wall)
                 && let Ok(topic) = TopicName::new_bounded(&name, usize::MAX)
-                && let Some(gone) = self.values.remove(topic)
+                && let Some(expired) = self.values.remove(topic)
             {
-                self.bytes -= gone.memory();
+                self.bytes -= expired.memory();
+                gone(&name);
             }
         }
         step.next

@@ -1,12 +1,13 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use dunlin_codec::{RetainHandling, SubscriptionOptions};
+use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
 use dunlin_metrics::{Cells, Counter};
 use dunlin_session::{Delivery, Identifiers};
 use dunlin_time::Wall;
 use dunlin_topic::{Cursor, Subscription, TopicFilter};
 
+use crate::ports::{Change, Queued, Retained, Urgency};
 use crate::{Router, SessionTarget, Subscriber, Target, TargetOptions};
 
 /// One filter of a SUBSCRIBE, allowed and within the terms.
@@ -75,14 +76,18 @@ impl Router {
             identifier: request.identifier,
             options: self.target_options(&request),
         };
+        let change = Change::Subscribed {
+            session: subscriber.number,
+            filter: request.text,
+            options: target.options,
+            identifier: target.identifier,
+        };
+        self.record_if_stored(subscriber, change);
         let filter = request.subscription.filter;
+        self.add_target(request.text, request.subscription, target);
         if request.subscription.share.is_some() {
-            self.groups.join(request.text, target, |group| {
-                self.index.insert(filter, Target::Group(group.clone()));
-            });
             return Subscribed::Done;
         }
-        self.index.insert(filter, Target::Session(target));
         let wanted = match request.options.retain_handling {
             RetainHandling::SendAtSubscribe => true,
             RetainHandling::SendIfNew => !existed,
@@ -96,6 +101,25 @@ impl Router {
                 from: None,
             })),
             false => Subscribed::Done,
+        }
+    }
+
+    /// Leads messages to a subscription.
+    pub(crate) fn add_target(
+        &self,
+        text: &str,
+        subscription: Subscription<'_>,
+        target: SessionTarget,
+    ) {
+        match subscription.share {
+            Some(_) => self.groups.join(text, target, |group| {
+                let target = Target::Group(group.clone());
+                self.index.insert(subscription.filter, target);
+            }),
+            None => {
+                let target = Target::Session(target);
+                self.index.insert(subscription.filter, target);
+            }
         }
     }
 
@@ -121,6 +145,11 @@ impl Router {
         };
         subscriptions.remove(at);
         self.remove_targets(subscriber, text);
+        let change = Change::Unsubscribed {
+            session: subscriber.number,
+            filter: text,
+        };
+        self.record_if_stored(subscriber, change);
         cells.add(Counter::SubscriptionsRemoved, 1);
         true
     }
@@ -182,18 +211,39 @@ impl Router {
             if message.expires().is_some_and(|at| at <= wall) {
                 continue;
             }
-            let delivery = Delivery {
+            let mut delivery = Delivery {
                 identifiers: scan.identifier.map_or(Identifiers::None, Identifiers::One),
                 shared: None,
                 qos: scan.options.delivered(message.qos()),
                 retain: true,
                 unchecked: scan.options.unchecked(),
+                stored: false,
                 message,
             };
-            subscriber.push(delivery, limits);
+            if !subscriber.is_stored() || delivery.qos == Qos::AtMostOnce {
+                subscriber.push(delivery, limits);
+            } else if subscriber.reserve(&delivery, limits).is_taken() {
+                delivery.stored = true;
+                self.record_retained(subscriber, delivery);
+            }
         }
         drop(retained);
         scan.from = step.next;
         scan.from.is_some().then_some(scan)
+    }
+
+    fn record_retained(&self, subscriber: &Subscriber, delivery: Delivery) {
+        let queued = Queued {
+            session: subscriber.number,
+            delivery,
+        };
+        let change = Change::Published {
+            message: &queued.delivery.message,
+            retained: Retained::Untouched,
+            queued: std::slice::from_ref(&queued),
+        };
+        self.store.record(&[change], Urgency::Later);
+        // Only the connection that we work for ends the session.
+        subscriber.push_reserved(queued.delivery);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::Waker;
 
 use dunlin_codec::{Qos, ReasonCode};
-use dunlin_session::{Delivery, SessionState, Ticket, Will};
+use dunlin_session::{Delivery, SessionState, Will};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -24,8 +24,10 @@ pub struct Subscriber {
     /// The worker whose connection last had this session: deliveries travel by its mailboxes, so
     /// that one path keeps their order.
     home: AtomicU16,
-    /// Whether the session outlives its connection: then its messages gate acknowledgements.
+    /// Whether the session outlives its connection.
     persistent: AtomicBool,
+    /// Whether it also outlives the process: then its messages gate acknowledgements.
+    stored: bool,
     /// Whether the queue was at its limit when it last changed: for those who send by mailbox and
     /// cannot wait to see.
     full: AtomicBool,
@@ -41,7 +43,10 @@ pub struct Subscriber {
 #[derive(Default)]
 struct Inbox {
     queue: VecDeque<Delivery>,
+    /// Of the queue and of what has a place in it.
     bytes: usize,
+    /// Deliveries that have a place and are being recorded.
+    reserved: u32,
     rare: Option<Box<Rare>>,
     /// Present while a connection sleeps on this inbox.
     waker: Option<Waker>,
@@ -81,15 +86,6 @@ pub enum Control {
         /// For the log and the client.
         what: Cow<'static, str>,
     },
-    /// The answer to a postponed PUBLISH.
-    Settled {
-        /// The connection that postponed it.
-        connection: u64,
-        /// Which.
-        ticket: Ticket,
-        /// What to acknowledge it with.
-        reason: ReasonCode,
-    },
 }
 
 /// A session on its way from one connection to the next.
@@ -116,13 +112,21 @@ pub enum Pushed {
     Away,
 }
 
+impl Pushed {
+    /// Whether the queue has it.
+    pub fn is_taken(self) -> bool {
+        matches!(self, Pushed::Queued | Pushed::Crowded)
+    }
+}
+
 impl Subscriber {
-    pub(crate) fn new(number: u64, client_id: Arc<str>, home: u16) -> Self {
+    pub(crate) fn new(number: u64, client_id: Arc<str>, home: u16, stored: bool) -> Self {
         Subscriber {
             number,
             client_id,
             home: AtomicU16::new(home),
-            persistent: AtomicBool::new(false),
+            persistent: AtomicBool::new(stored),
+            stored,
             full: AtomicBool::new(false),
             inflight: AtomicU16::new(0),
             inbox: Mutex::default(),
@@ -142,6 +146,11 @@ impl Subscriber {
     /// Whether the session outlives its connection.
     pub fn is_persistent(&self) -> bool {
         self.persistent.load(Ordering::Relaxed)
+    }
+
+    /// Whether the session outlives the process, and its changes are recorded.
+    pub fn is_stored(&self) -> bool {
+        self.stored
     }
 
     /// Whether the queue takes no more, as far as is known without its lock.
@@ -170,38 +179,62 @@ impl Subscriber {
     /// Queues a delivery and wakes the connection if it sleeps.
     pub fn push(&self, delivery: Delivery, limits: &QueueLimits) -> Pushed {
         let mut inbox = self.inbox.lock();
-        if !inbox.attached && delivery.qos == Qos::AtMostOnce && !limits.keep_qos_0 {
-            return Pushed::Away;
+        if let Some(refused) = self.refuse(&inbox, &delivery, limits) {
+            return refused;
         }
-        if inbox.ended {
-            return Pushed::Full;
-        }
-        let bytes = delivery.message.memory();
-        if inbox.queue.len() >= limits.messages || inbox.bytes + bytes > limits.bytes {
-            // A message larger than the whole limit still passes through an empty queue.
-            if !inbox.queue.is_empty() {
-                self.full.store(true, Ordering::Relaxed);
-                return Pushed::Full;
-            }
-        }
-        inbox.bytes += bytes;
-        if inbox.queue.capacity() == 0 {
-            inbox.queue.reserve(BURST);
-        }
-        inbox.queue.push_back(delivery);
-        let crowded = inbox.is_crowded(limits);
-        let waker = match inbox.wants_deliveries {
-            true => inbox.waker.take(),
-            false => None,
-        };
+        inbox.bytes += delivery.message.memory();
+        let waker = inbox.push(delivery);
+        let pushed = inbox.pushed(limits);
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
         }
-        match crowded {
-            true => Pushed::Crowded,
-            false => Pushed::Queued,
+        pushed
+    }
+
+    /// Gives a delivery a place in the queue, to be taken by [`Subscriber::push_reserved`] once it
+    /// is recorded: what becomes of a message is recorded after the message.
+    pub(crate) fn reserve(&self, delivery: &Delivery, limits: &QueueLimits) -> Pushed {
+        let mut inbox = self.inbox.lock();
+        if let Some(refused) = self.refuse(&inbox, delivery, limits) {
+            return refused;
         }
+        inbox.bytes += delivery.message.memory();
+        inbox.reserved += 1;
+        inbox.pushed(limits)
+    }
+
+    /// Queues a delivery at its reserved place; gives it back if the session has ended meanwhile.
+    pub(crate) fn push_reserved(&self, delivery: Delivery) -> Option<Delivery> {
+        let mut inbox = self.inbox.lock();
+        if inbox.ended {
+            return Some(delivery);
+        }
+        inbox.reserved -= 1;
+        let waker = inbox.push(delivery);
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        None
+    }
+
+    #[inline]
+    fn refuse(&self, inbox: &Inbox, delivery: &Delivery, limits: &QueueLimits) -> Option<Pushed> {
+        if !inbox.attached && delivery.qos == Qos::AtMostOnce && !limits.keep_qos_0 {
+            return Some(Pushed::Away);
+        }
+        if inbox.ended {
+            return Some(Pushed::Full);
+        }
+        let waiting = inbox.queue.len() + inbox.reserved as usize;
+        let bytes = inbox.bytes + delivery.message.memory();
+        // A message larger than the whole limit still passes through an empty queue.
+        if (waiting >= limits.messages || bytes > limits.bytes) && waiting > 0 {
+            self.full.store(true, Ordering::Relaxed);
+            return Some(Pushed::Full);
+        }
+        None
     }
 
     /// Sends word to the connection.
@@ -240,26 +273,6 @@ impl Subscriber {
     /// The oldest word to the connection.
     pub fn next_control(&self) -> Option<Control> {
         self.inbox.lock().next_control()
-    }
-
-    /// Takes out the answers that have come for a connection's postponed PUBLISH packets; other
-    /// words stay.
-    pub fn take_settled(&self, connection: u64) -> Vec<(Ticket, ReasonCode)> {
-        let mut settled = Vec::new();
-        if let Some(rare) = &mut self.inbox.lock().rare {
-            rare.control.retain(|control| match *control {
-                Control::Settled {
-                    connection: whose,
-                    ticket,
-                    reason,
-                } if whose == connection => {
-                    settled.push((ticket, reason));
-                    false
-                }
-                _ => true,
-            });
-        }
-        settled
     }
 
     /// Moves up to `most` deliveries, of `bytes` together, to `batch`; whether any were there.
@@ -390,9 +403,11 @@ impl Subscriber {
     /// Empties the queue: memory is short.
     pub(crate) fn drain(&self) -> VecDeque<Delivery> {
         let mut inbox = self.inbox.lock();
-        inbox.bytes = 0;
+        let queue = std::mem::take(&mut inbox.queue);
+        let bytes: usize = queue.iter().map(|delivery| delivery.message.memory()).sum();
+        inbox.bytes -= bytes;
         self.full.store(false, Ordering::Relaxed);
-        std::mem::take(&mut inbox.queue)
+        queue
     }
 
     /// Gives the session to the oldest connection that still waits for it; back if none does.
@@ -447,6 +462,26 @@ impl fmt::Debug for Subscriber {
 }
 
 impl Inbox {
+    /// Gives whom to wake.
+    #[inline]
+    fn push(&mut self, delivery: Delivery) -> Option<Waker> {
+        if self.queue.capacity() == 0 {
+            self.queue.reserve(BURST);
+        }
+        self.queue.push_back(delivery);
+        match self.wants_deliveries {
+            true => self.waker.take(),
+            false => None,
+        }
+    }
+
+    fn pushed(&self, limits: &QueueLimits) -> Pushed {
+        match self.is_crowded(limits) {
+            true => Pushed::Crowded,
+            false => Pushed::Queued,
+        }
+    }
+
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }

@@ -48,6 +48,21 @@ impl TargetOptions {
         TargetOptions(self.0 | 32)
     }
 
+    /// The same, but each message is asked about.
+    pub fn asking_always(self) -> Self {
+        TargetOptions(self.0 | 16)
+    }
+
+    /// One byte for a store.
+    pub fn to_byte(self) -> u8 {
+        self.0
+    }
+
+    /// From [`TargetOptions::to_byte`]; unknown bits mean nothing.
+    pub fn from_byte(byte: u8) -> Self {
+        TargetOptions(byte & 0b11_1111)
+    }
+
     /// The QoS that a message published with `qos` is delivered with.
     #[inline]
     pub fn delivered(self, qos: Qos) -> Qos {

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use dunlin_codec::{Qos, ReasonCode, RetainHandling, SubscriptionOptions};
+use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
 use dunlin_metrics::Registry;
-use dunlin_router::ports::{Reply, Store, StoreError};
+use dunlin_router::ports::{Change, Commit, Reply, SessionTerms, Store, StoreError, Urgency};
 use dunlin_router::{
-    AttachError, AttachRequest, Attached, Control, Departure, Dispatch, Publication, QueueLimits,
-    Router, Settings, SubscribeRequest, Subscribed, Subscriber,
+    AttachError, AttachRequest, Attached, Control, Departure, Dispatch, Origin, Publication,
+    QueueLimits, Router, Settings, SubscribeRequest, Subscribed, Subscriber,
 };
-use dunlin_session::{Message, SessionState, Ticket};
+use dunlin_session::SessionState;
 use dunlin_time::{Clock, Now};
 use dunlin_topic::{Subscription, TopicName};
 
@@ -40,12 +40,24 @@ impl Store for Kept {
         Reply::Now(Ok(()))
     }
 
-    fn enqueued(&self, _: &Message, _: &[Arc<Subscriber>]) -> Reply<Result<(), StoreError>> {
-        Reply::Now(Ok(()))
+    fn is_durable(&self) -> bool {
+        false
     }
 
-    fn retained(&self, _: &Message) -> Reply<Result<(), StoreError>> {
-        Reply::Now(Ok(()))
+    fn record(&self, _: &[Change<'_>], _: Urgency) -> Commit {
+        Commit::default()
+    }
+
+    fn recorded(&self) -> Commit {
+        Commit::default()
+    }
+
+    fn committed(&self) -> Commit {
+        Commit::default()
+    }
+
+    fn wake_at(&self, _: Commit, _: &Waker) -> bool {
+        false
     }
 }
 
@@ -72,7 +84,10 @@ impl Broker {
         let request = AttachRequest {
             client_id: &client_id.into(),
             clean_start: false,
-            persistent,
+            terms: SessionTerms {
+                expiry: u32::from(persistent),
+                will: None,
+            },
             worker: 0,
         };
         self.router.attach(request, &self.dispatch).await
@@ -123,6 +138,7 @@ impl Broker {
             expires: None,
             forwarded: &[],
             payload,
+            origin: Origin::Anyone,
         };
         dispatch.borrow_mut().publish(publication);
     }
@@ -285,27 +301,6 @@ async fn mqtt_4_8_2_mail_to_a_member_that_leaves_goes_to_another() {
     let mut got = queued(&stays);
     got.sort();
     assert_eq!(got, [b"1", b"2"]);
-}
-
-#[tokio::test]
-async fn answers_that_came_are_there_at_the_end_and_a_taker_still_waits() {
-    let broker = Broker::new(Settings::default());
-    let older = broker.attach("a", true).await.unwrap().subscriber;
-    let reason = ReasonCode::Success;
-    let end = async {
-        for (connection, ticket) in [(7, Ticket(1)), (8, Ticket(1)), (7, Ticket(2))] {
-            older.control(Control::Settled {
-                connection,
-                ticket,
-                reason,
-            });
-        }
-        let settled = older.take_settled(7);
-        assert_eq!(settled, [(Ticket(1), reason), (Ticket(2), reason)]);
-        broker.detach(&older, 60).await;
-    };
-    let (taken, ()) = tokio::join!(broker.attach("a", true), end);
-    assert!(taken.is_ok());
 }
 
 #[tokio::test]

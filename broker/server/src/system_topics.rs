@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dunlin_codec::Qos;
 use dunlin_metrics::Counter;
-use dunlin_router::{Dispatch, Publication, Router};
+use dunlin_router::{Dispatch, Origin, Publication, Router};
 use dunlin_time::Monotonic;
 use dunlin_topic::TopicName;
 
@@ -82,6 +82,7 @@ impl SystemTopics {
                     expires: None,
                     forwarded: &[],
                     payload: value.as_bytes(),
+                    origin: Origin::Anyone,
                 });
             }
             self.published.insert(topic, value);

@@ -118,6 +118,7 @@ impl Client {
             qos,
             retain,
             unchecked: false,
+            stored: false,
         };
         let packet_id = (qos != Qos::AtMostOnce).then(|| self.free_packet_id());
         let before = out.len();

@@ -52,6 +52,13 @@ pub struct Acknowledgement {
     packet_id: PacketId,
 }
 
+impl Acknowledgement {
+    /// The id that a QoS 2 message holds until PUBREL.
+    pub fn received(&self) -> Option<PacketId> {
+        (self.kind == AckKind::Pubrec).then_some(self.packet_id)
+    }
+}
+
 /// What [`Inbound::publish`] found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
@@ -155,8 +162,8 @@ impl Inbound {
     }
 
     /// PUBREL: frees the id and answers PUBCOMP, 0x92 if the id is unknown [MQTT-4.3.3-11] or its
-    /// PUBREC has not gone out.
-    pub fn release(&mut self, packet_id: PacketId, version: Version, out: &mut Vec<u8>) {
+    /// PUBREC has not gone out. Whether it was in use.
+    pub fn release(&mut self, packet_id: PacketId, version: Version, out: &mut Vec<u8>) -> bool {
         let reason = match self.received.iter().position(|id| *id == packet_id) {
             Some(at) if !self.waits_for_pubrec(packet_id) => {
                 self.received.remove(at);
@@ -169,6 +176,7 @@ impl Inbound {
         };
         encode_ack(AckKind::Pubcomp, packet_id, reason, version, out);
         self.shrink();
+        reason == ReasonCode::Success
     }
 
     /// PUBLISH packets of this connection that have no final acknowledgement.

@@ -1,5 +1,6 @@
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dunlin_codec::{PacketType, Properties, PropertyPlace, Qos};
 use dunlin_time::Wall;
@@ -13,6 +14,8 @@ use triomphe::ThinArc;
 pub struct Message(ThinArc<Head, u8>);
 
 struct Head {
+    /// Given by the store that keeps the message; 0 without one.
+    number: AtomicU64,
     publisher: u64,
     expires: Option<Wall>,
     forwarded_length: u32,
@@ -48,6 +51,7 @@ impl Message {
         scratch.extend_from_slice(parts.forwarded);
         scratch.extend_from_slice(parts.payload);
         let head = Head {
+            number: AtomicU64::new(0),
             publisher: parts.publisher,
             expires: parts.expires,
             forwarded_length: parts.forwarded.len() as u32,
@@ -56,6 +60,17 @@ impl Message {
             retain: parts.retain,
         };
         Message(ThinArc::from_header_and_slice(head, scratch))
+    }
+
+    /// What the store that keeps the message knows it by; `None` if none does.
+    pub fn stored_as(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.0.header.header.number.load(Ordering::Relaxed))
+    }
+
+    /// Says what a store knows the message by: once, before any queue has it.
+    pub fn set_stored_as(&self, number: NonZeroU64) {
+        let own = &self.0.header.header.number;
+        own.store(number.get(), Ordering::Relaxed);
     }
 
     /// Number of the session that published it; 0 for the server itself.
@@ -146,6 +161,8 @@ pub struct Delivery {
     pub retain: bool,
     /// Whether the subscriber's right to read this topic is still to be asked.
     pub unchecked: bool,
+    /// Whether a store keeps it for this session, and is to hear what becomes of it.
+    pub stored: bool,
 }
 
 /// Subscription identifiers of a delivery [MQTT-3.3.4-3].

@@ -47,6 +47,25 @@ pub enum Sent {
 }
 
 impl Outbound {
+    /// What a store kept of an earlier process: packet ids in the order in which they were given
+    /// out, with the messages that the peer has not confirmed to have. An id that comes twice
+    /// counts once.
+    pub fn restore(unfinished: impl IntoIterator<Item = (PacketId, Option<Delivery>)>) -> Self {
+        let mut outbound = Outbound::default();
+        for (id, delivery) in unfinished {
+            if outbound.find(id).is_some() {
+                continue;
+            }
+            // The next sequence number that maps to this id.
+            let behind = (u64::from(id.get()) + IDS - 1 - outbound.sequence % IDS) % IDS;
+            outbound.sequence += behind + 1;
+            outbound.bytes += delivery.as_ref().map_or(0, weight);
+            let sequence = outbound.sequence;
+            outbound.inflight.push_back(Inflight { sequence, delivery });
+        }
+        outbound
+    }
+
     /// Begins a connection: everything unfinished will be sent again by
     /// [`Outbound::resend`], and never more than `window` at once.
     pub fn connect(&mut self, window: u16) {
@@ -69,30 +88,33 @@ impl Outbound {
         self.inflight.len()
     }
 
+    /// Takes out what became too large for a new connection of the peer: it is dropped
+    /// [MQTT-3.1.2-25]. PUBREL then frees the id of a QoS 2 message that the peer may hold.
+    pub(crate) fn take_too_large(&mut self, channel: &Channel<'_>) -> Vec<(PacketId, Delivery)> {
+        let mut dropped = Vec::new();
+        self.inflight.retain_mut(|entry| {
+            let too_large = |delivery: &mut Delivery| Size::of(delivery, channel) == Size::TooLarge;
+            let Some(delivery) = entry.delivery.take_if(too_large) else {
+                return true;
+            };
+            let stays = delivery.qos == Qos::ExactlyOnce;
+            dropped.push((packet_id(entry.sequence), delivery));
+            stays
+        });
+        self.bytes -= dropped.iter().map(|(_, gone)| weight(gone)).sum::<u32>();
+        dropped
+    }
+
     /// Sends again what an earlier connection left, as far as the window allows. Expiry does not
-    /// apply: the peer may have seen it. A message that became too large for the peer is dropped
-    /// [MQTT-3.1.2-25]; PUBREL then frees the id of a QoS 2 message that it may hold.
+    /// apply: the peer may have seen it.
     pub fn resend(&mut self, mut channel: Channel<'_>, out: &mut Vec<u8>) {
         while self.sent < self.window && usize::from(self.sent) < self.inflight.len() {
-            let at = usize::from(self.sent);
-            let entry = &mut self.inflight[at];
+            let entry = &self.inflight[usize::from(self.sent)];
             let packet_id = packet_id(entry.sequence);
             if let Some(delivery) = &entry.delivery {
                 let size = Size::of(delivery, &channel);
-                match (size, delivery.qos) {
-                    (Size::TooLarge, Qos::ExactlyOnce) => {
-                        self.bytes -= weight(delivery);
-                        entry.delivery = None;
-                    }
-                    (Size::TooLarge, _) => {
-                        self.bytes -= weight(delivery);
-                        self.inflight.remove(at);
-                        continue;
-                    }
-                    _ => write(delivery, Some(packet_id), true, size, &mut channel, out),
-                }
-            }
-            if entry.delivery.is_none() {
+                write(delivery, Some(packet_id), true, size, &mut channel, out);
+            } else {
                 let (kind, reason) = (AckKind::Pubrel, ReasonCode::Success);
                 encode_ack(kind, packet_id, reason, channel.version, out);
             }
@@ -266,6 +288,11 @@ impl Outbound {
         packet_id(self.free_sequence())
     }
 
+    /// The packet id that was given out last.
+    pub(crate) fn last_packet_id(&self) -> PacketId {
+        packet_id(self.sequence.max(1))
+    }
+
     /// Uses up the next packet id.
     pub(crate) fn reserve(&mut self) -> PacketId {
         self.sequence = self.free_sequence();
@@ -343,6 +370,7 @@ mod tests {
             qos,
             retain: false,
             unchecked: false,
+            stored: false,
         }
     }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_codec::{
-    Auth, Disconnect, Packet, PacketId, PacketType, Properties, Publish, ReasonCode,
+    Ack, Auth, Disconnect, Packet, PacketId, PacketType, Properties, Publish, Qos, ReasonCode,
     ReasonCodesBuf, Sender, Suback, Subscribe, Unsubscribe, Version,
 };
 use dunlin_time::{Monotonic, Now, Wall};
@@ -55,7 +55,11 @@ pub enum Request<'p> {
     /// Deliver it; answer with [`Session::acknowledge`] or [`Session::postpone`].
     Publish(Incoming<'p>),
     /// The client took or refused this message; its queue may forget it.
-    Finished(Delivery),
+    Finished(Finished),
+    /// PUBCOMP: the id of a QoS 2 message is free again.
+    Completed(PacketId),
+    /// PUBREL: the id of a QoS 2 message from the client is free again.
+    Released(PacketId),
     /// Answer with [`Session::subscribed`].
     Subscribe(Subscribe<'p>),
     /// Answer with [`Session::unsubscribed`].
@@ -64,6 +68,17 @@ pub enum Request<'p> {
     Reauthenticate(&'p [u8]),
     /// The client leaves.
     Disconnect(Farewell),
+}
+
+/// A message that its queue may forget.
+#[derive(Debug)]
+pub struct Finished {
+    /// The message.
+    pub delivery: Delivery,
+    /// What it was sent as.
+    pub packet_id: PacketId,
+    /// It was answered by PUBREL: the id stays in use until PUBCOMP.
+    pub released: bool,
 }
 
 /// How a client left by DISCONNECT.
@@ -93,24 +108,25 @@ impl Session {
                 Ok(incoming.map_or(Request::Nothing, Request::Publish))
             }
             Packet::Puback(ack) => {
-                self.finished(now.wall, |outbound, _| outbound.puback(ack.packet_id), out)
+                let finished = self.outbound.puback(ack.packet_id)?;
+                self.finished(now.wall, ack, finished, out)
             }
             Packet::Pubrec(ack) => {
-                let version = self.version;
-                self.finished(
-                    now.wall,
-                    |outbound, out| outbound.pubrec(ack.packet_id, ack.reason, version, out),
-                    out,
-                )
+                let (id, reason) = (ack.packet_id, ack.reason);
+                let finished = self.outbound.pubrec(id, reason, self.version, out)?;
+                self.finished(now.wall, ack, finished, out)
             }
-            Packet::Pubcomp(ack) => self.finished(
-                now.wall,
-                |outbound, _| outbound.pubcomp(ack.packet_id).map(|()| None),
-                out,
-            ),
+            Packet::Pubcomp(ack) => {
+                self.outbound.pubcomp(ack.packet_id)?;
+                self.resend(now.wall, out);
+                Ok(Request::Completed(ack.packet_id))
+            }
             Packet::Pubrel(ack) => {
-                self.inbound.release(ack.packet_id, self.version, out);
-                Ok(Request::Nothing)
+                let released = self.inbound.release(ack.packet_id, self.version, out);
+                Ok(match released {
+                    true => Request::Released(ack.packet_id),
+                    false => Request::Nothing,
+                })
             }
             Packet::Subscribe(subscribe) => Ok(Request::Subscribe(subscribe)),
             Packet::Unsubscribe(unsubscribe) => Ok(Request::Unsubscribe(unsubscribe)),
@@ -205,10 +221,18 @@ impl Session {
         outbound.send(delivery, channel, out)
     }
 
-    /// Sends again what an earlier connection of the session left open; once after CONNACK.
-    pub fn resume(&mut self, wall: Wall, out: &mut Vec<u8>) {
+    /// The packet id of the last message of QoS 1 or 2 that was sent.
+    pub fn last_packet_id(&self) -> PacketId {
+        self.outbound.last_packet_id()
+    }
+
+    /// Sends again what an earlier connection of the session left open; once after CONNACK. Gives
+    /// what is dropped instead, because it is too large for this connection [MQTT-3.1.2-25].
+    pub fn resume(&mut self, wall: Wall, out: &mut Vec<u8>) -> Vec<(PacketId, Delivery)> {
         let (outbound, channel) = self.outbound(wall);
+        let dropped = outbound.take_too_large(&channel);
         outbound.resend(channel, out);
+        dropped
     }
 
     /// Asks for the next step of a re-authentication.
@@ -341,13 +365,23 @@ impl Session {
     fn finished<'p>(
         &mut self,
         wall: Wall,
-        finish: impl FnOnce(&mut Outbound, &mut Vec<u8>) -> Result<Option<Delivery>, Failure>,
+        ack: Ack<'_>,
+        finished: Option<Delivery>,
         out: &mut Vec<u8>,
     ) -> Result<Request<'p>, Failure> {
+        self.resend(wall, out);
+        Ok(finished.map_or(Request::Nothing, |delivery| {
+            Request::Finished(Finished {
+                released: delivery.qos == Qos::ExactlyOnce && !ack.reason.is_error(),
+                delivery,
+                packet_id: ack.packet_id,
+            })
+        }))
+    }
+
+    fn resend(&mut self, wall: Wall, out: &mut Vec<u8>) {
         let (outbound, channel) = self.outbound(wall);
-        let finished = finish(outbound, out)?;
         outbound.resend(channel, out);
-        Ok(finished.map_or(Request::Nothing, Request::Finished))
     }
 
     fn outbound(&mut self, wall: Wall) -> (&mut Outbound, Channel<'_>) {

@@ -17,7 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use dunlin_codec::Qos;
 use dunlin_metrics::Counter;
-use dunlin_router::Publication;
+use dunlin_router::{Origin, Publication};
 use dunlin_topic::TopicName;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -166,16 +166,13 @@ async fn publish(admin: &Admin, body: &[u8]) -> Reply {
             expires: None,
             forwarded: &[],
             payload: &payload,
+            origin: Origin::Anyone,
         });
         dispatch.flush();
         published
     };
     let (reason, matched, full) = (published.reason(), published.matched, published.full);
-    if let Some(durable) = published.durable
-        && let Err(error) = durable.await
-    {
-        return reply::error(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
-    }
+    admin.router.until_committed(published.commit).await;
     reply::json(&json!({
         "matched": matched,
         "dropped": full,

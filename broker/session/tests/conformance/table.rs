@@ -193,6 +193,7 @@ pub fn delivery_of(parts: MessageParts<'_>) -> Delivery {
         qos: parts.qos,
         retain: parts.retain,
         unchecked: false,
+        stored: false,
     }
 }
 

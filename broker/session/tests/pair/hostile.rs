@@ -190,5 +190,6 @@ fn delivery(qos: Qos) -> Delivery {
         qos,
         retain: false,
         unchecked: false,
+        stored: false,
     }
 }

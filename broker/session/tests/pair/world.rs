@@ -454,5 +454,6 @@ fn delivery(number: Number, qos: Qos) -> Delivery {
         qos,
         retain: false,
         unchecked: false,
+        stored: false,
     }
 }
