@@ -110,6 +110,12 @@ impl Groups {
         }
     }
 
+    /// The number of the group `$share/name/filter`.
+    pub fn number(&self, text: &str) -> Option<NonZeroU32> {
+        let groups = self.groups.lock();
+        groups.by_text.get(text).map(|group| group.number)
+    }
+
     /// Adds or replaces a member of the group `$share/name/filter`; `on_first` runs under the lock
     /// if it is the first.
     pub fn join(&self, text: &str, target: SessionTarget, on_first: impl FnOnce(&Arc<Group>)) {

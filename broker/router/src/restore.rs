@@ -28,7 +28,7 @@ pub struct RestoredSession {
     pub will: Option<Will>,
     /// Whatever rules there are now are asked message by message.
     pub subscriptions: Vec<RestoredSubscription>,
-    /// Messages to be sent, the oldest first.
+    /// Messages to be sent, the oldest first; of the shared ones it need not say by which group.
     pub queue: Vec<Delivery>,
 }
 
@@ -60,7 +60,7 @@ impl Router {
             expiry,
             will,
             mut subscriptions,
-            queue,
+            mut queue,
         } = session;
         // Spread over the workers until their clients come.
         let home = (number % u64::from(self.settings.workers.max(1))) as u16;
@@ -68,6 +68,14 @@ impl Router {
         subscriptions.sort_by(|one, other| one.filter.cmp(&other.filter));
         for subscription in &subscriptions {
             self.restore_subscription(&subscriber, subscription);
+        }
+        for delivery in queue
+            .iter_mut()
+            .filter(|delivery| delivery.shared.is_some())
+        {
+            delivery.shared = self
+                .find_group(&subscriptions, delivery)
+                .or(delivery.shared);
         }
         cells.add(Counter::SubscriptionsAdded, subscriptions.len() as u64);
         let filters = subscriptions.into_iter().map(|restored| restored.filter);
@@ -94,6 +102,21 @@ impl Router {
             options: restored.options.asking_always(),
         };
         self.add_target(&restored.filter, subscription, target);
+    }
+
+    /// A shared subscription of the session that a message came by.
+    fn find_group(
+        &self,
+        subscriptions: &[RestoredSubscription],
+        delivery: &Delivery,
+    ) -> Option<NonZeroU32> {
+        let topic = TopicName::new_bounded(delivery.message.topic(), usize::MAX).ok()?;
+        subscriptions.iter().find_map(|restored| {
+            let subscription = Subscription::new_bounded(&restored.filter, usize::MAX).ok()?;
+            subscription.share?;
+            let matches = subscription.filter.matches(topic);
+            matches.then(|| self.groups.number(&restored.filter))?
+        })
     }
 
     /// Puts a retained message back.

@@ -9,12 +9,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::allocator;
 use crate::config::Config;
+use crate::storage::Storage;
 use crate::system_topics::SystemTopics;
 
 /// How late sessions and wills may be.
 const TICK: Duration = Duration::from_millis(100);
 /// Between two looks at the process' memory.
 const MEMORY_TICK: Duration = Duration::from_millis(100);
+/// Between two looks at the room on the disk.
+const STORAGE_TICK: Duration = Duration::from_millis(50);
 /// Between two times that queues are dropped: the memory of the first is on its way back.
 const SHED_PAUSE: Duration = Duration::from_secs(1);
 /// Between two steps of removing expired retained messages.
@@ -70,6 +73,27 @@ pub async fn memory(router: Arc<Router>, config: &Config) {
             shed = Some(Instant::now());
             router.shed_largest_queues();
             allocator::give_back();
+        }
+    }
+}
+
+/// Watches the room on the disk, for ever.
+pub async fn storage(router: Arc<Router>, storage: &Storage) {
+    let mut tick = every(STORAGE_TICK);
+    loop {
+        tick.tick().await;
+        let full = storage.full();
+        if full.is_some() == router.is_short_of_storage() {
+            continue;
+        }
+        router.set_short_of_storage(full.is_some());
+        match full {
+            Some(why) => tracing::error!(
+                why,
+                "the disk is full: messages above QoS 0 and retained ones are refused until there \
+                 is room"
+            ),
+            None => tracing::info!("the disk has room again"),
         }
     }
 }

@@ -18,6 +18,7 @@ mod passwd;
 mod pid_file;
 mod reload;
 pub mod serve;
+mod storage;
 mod system_topics;
 mod wiring;
 mod workers;

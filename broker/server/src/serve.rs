@@ -11,7 +11,6 @@ use dunlin_codec::ReasonCode;
 use dunlin_connection::Admissions;
 use dunlin_metrics::Registry;
 use dunlin_router::{Dispatch, Router};
-use dunlin_store::Memory;
 use dunlin_time::Clock;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,6 +23,7 @@ use crate::config::{self, AllowAnonymous, Config, Invalid, Loaded, Request};
 use crate::listeners::Listeners;
 use crate::logging::LogHandle;
 use crate::pid_file::PidFile;
+use crate::storage::{Storage, Threads};
 use crate::workers::{Thread, Workers};
 use crate::{housekeeping, logging, open_files, reload, wiring};
 
@@ -60,6 +60,8 @@ struct Broker {
     admissions: Arc<Admissions>,
     listeners: Rc<RefCell<Listeners>>,
     threads: Vec<Thread>,
+    storage: Storage,
+    writing: Threads,
     /// This thread's way into the router.
     dispatch: Rc<RefCell<Dispatch>>,
     admin: Rc<Admin>,
@@ -73,8 +75,14 @@ impl Broker {
         let config = &loaded.config;
         let clock = Clock::start();
         let metrics = Arc::new(Registry::default());
-        let store = Arc::new(Memory::default());
-        let router = Router::new(wiring::router(config), clock, store, metrics.clone());
+        say_hello(config);
+        let storage = Storage::open(config)?;
+        let router = wiring::router(config);
+        let router = Router::new(router, clock, storage.store(), metrics.clone());
+        storage.restore(&router, &metrics.cells());
+        let writing = storage
+            .start()
+            .map_err(|error| format!("cannot start to write to data_dir: {error}"))?;
         let (workers, threads) = Workers::start(&router, clock, &metrics)
             .await
             .map_err(|error| format!("cannot start the workers: {error}"))?;
@@ -92,7 +100,7 @@ impl Broker {
         listeners.open_all(config)?;
         // Whoever waits for the lines about listeners finds the pid file too.
         let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
-        say_hello(config, &listeners);
+        say_where(config, &listeners);
         let listeners = Rc::new(RefCell::new(listeners));
         let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells)));
         let (reload, reloads) = mpsc::channel(RELOADS);
@@ -117,6 +125,8 @@ impl Broker {
             admissions,
             listeners,
             threads,
+            storage,
+            writing,
             dispatch,
             admin,
             reloads,
@@ -138,6 +148,7 @@ impl Broker {
                     () = housekeeping::sessions(router.clone(), dispatch) => continue,
                     () = housekeeping::retained(router.clone()) => continue,
                     () = housekeeping::memory(router.clone(), config) => continue,
+                    () = housekeeping::storage(router.clone(), &self.storage) => continue,
                     () = housekeeping::system_topics(router.clone(), config.sys.interval, dispatch) => continue,
                 }
             };
@@ -188,6 +199,8 @@ impl Broker {
         let left = self.admissions.connections();
         tracing::info!(closed = before - left.min(before), left, "stopped");
         drop(self.threads);
+        // What is recorded by now is written.
+        drop(self.writing);
         Ok(())
     }
 }
@@ -250,12 +263,26 @@ impl Signals {
     }
 }
 
-fn say_hello(config: &Config, listeners: &Listeners) {
+fn say_hello(config: &Config) {
     let version = env!("CARGO_PKG_VERSION");
-    tracing::info!(
-        version,
-        "dunlin: sessions and retained messages are kept in memory"
-    );
+    match config.store {
+        config::Store::Memory => tracing::info!(
+            version,
+            "dunlin: sessions and retained messages are kept in memory"
+        ),
+        config::Store::Disk => {
+            let path = std::path::absolute(&config.data_dir);
+            let path = path.unwrap_or_else(|_| config.data_dir.clone());
+            tracing::info!(
+                version,
+                data_dir = %path.display(),
+                "dunlin: sessions and retained messages are kept on disk"
+            );
+        }
+    }
+}
+
+fn say_where(config: &Config, listeners: &Listeners) {
     for listener in listeners.open_now() {
         tracing::info!(
             address = listener.address,

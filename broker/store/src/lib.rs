@@ -1,16 +1,36 @@
 //! Sessions, their queues and retained messages: where they are kept.
 //!
-//! [`Memory`] keeps them for as long as the process lives. A session's queue is its inbox in the
-//! router, and a retained value is in the router's index, so all that is left to keep here is what
-//! a session had open when its connection ended.
+//! ```text
+//!  router ── record(changes) ──▶ Disk ── one record ──▶ log ──▶ files
+//!                                 │                      │
+//!                                 ▼                      ▼ at the next start
+//!                               Image ◀───── every step of every record
+//! ```
+//!
+//! [`Disk`] keeps them through crashes: every change is a record in a log (`dunlin-log`), and the
+//! image of the log in memory says what still lives, for compaction. [`Memory`] keeps them for as
+//! long as the process lives.
+//!
+//! Either way a session's queue is its inbox in the router, and a retained value is in the router's
+//! tree. Start reading in `image.rs`; the bytes of a record are in `record.rs`.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod compact;
+mod disk;
+mod image;
+mod record;
+mod restore;
+mod wire;
 
-use dunlin_router::Subscriber;
-use dunlin_router::ports::{Reply, Store, StoreError};
-use dunlin_session::{Message, SessionState};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use dunlin_router::ports::{Change, Commit, Reply, Store, StoreError, Urgency};
+use dunlin_session::SessionState;
+
+pub use disk::Disk;
+pub use restore::Restored;
 
 /// A store that forgets everything when the process ends. Its answers are always there at once.
 ///
@@ -37,12 +57,24 @@ impl Store for Memory {
         Reply::Now(Ok(()))
     }
 
-    fn enqueued(&self, _: &Message, _: &[Arc<Subscriber>]) -> Reply<Result<(), StoreError>> {
-        Reply::Now(Ok(()))
+    fn is_durable(&self) -> bool {
+        false
     }
 
-    fn retained(&self, _: &Message) -> Reply<Result<(), StoreError>> {
-        Reply::Now(Ok(()))
+    fn record(&self, _: &[Change<'_>], _: Urgency) -> Commit {
+        Commit::default()
+    }
+
+    fn recorded(&self) -> Commit {
+        Commit::default()
+    }
+
+    fn committed(&self) -> Commit {
+        Commit::default()
+    }
+
+    fn wake_at(&self, _: Commit, _: &Waker) -> bool {
+        false
     }
 }
 

@@ -25,6 +25,15 @@ section! {
         pub drain_timeout: Duration = Duration::from_secs(10); 0..=600_000,
         /// Where to write the process id; for init scripts that want one.
         pub pid_file: Option<PathBuf> = None,
+        /// Where sessions, their queues and retained messages are kept:
+        /// `"disk"`, or `"memory"` for a broker whose restart may forget them.
+        pub store: Store = Store::Disk,
+        /// The directory of the store; it is made when there is none.
+        pub data_dir: PathBuf = "dunlin-data".into(),
+        /// What an acknowledgement means: with `"fsync"` that power loss takes
+        /// nothing, with `"os"` that a crash of the broker does not. Change it
+        /// where throughput is worth the last seconds before a power loss.
+        pub durability: Durability = Durability::Fsync,
         /// The listeners. When there is none, one on `[::]:1883`.
         pub listeners: Vec<Listener> = vec![Listener::default()],
         /// Who may connect and what they may do.
@@ -39,6 +48,26 @@ section! {
         pub sys: Sys = Sys::default(),
         /// Metrics, health and the HTTP API.
         pub admin: Admin = Admin::default(),
+    }
+}
+
+choices! {
+    /// Where sessions and retained messages are kept.
+    pub enum Store {
+        /// In files under `data_dir`.
+        Disk = "disk",
+        /// Nowhere else: a restart forgets them.
+        Memory = "memory",
+    }
+}
+
+choices! {
+    /// When something counts as stored.
+    pub enum Durability {
+        /// Once the disk has it.
+        Fsync = "fsync",
+        /// Once the operating system has it.
+        Os = "os",
     }
 }
 

@@ -12,6 +12,10 @@ use super::setting::Setting;
 /// The keys, by how they begin, that are read once at the start.
 const AT_START: &[&str] = &[
     "workers",
+    "store",
+    "data_dir",
+    "durability",
+    "limits.disk_reserve",
     "pid_file",
     "limits.queued_",
     "limits.retained_",

@@ -33,7 +33,8 @@ pub mod setting;
 
 pub use address::ListenAddress;
 pub use broker::{
-    Admin, Config, LogDestination, LogFormat, LogLevel, Logging, Sessions, Sys, Workers,
+    Admin, Config, Durability, LogDestination, LogFormat, LogLevel, Logging, Sessions, Store, Sys,
+    Workers,
 };
 pub use collection::Override;
 pub use difference::{Change, Changes, ListenerChange};

@@ -1,0 +1,114 @@
+//! From the image of the log into the router.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use dunlin_metrics::Cells;
+use dunlin_router::ports::Store;
+use dunlin_router::{RestoredSession, RestoredSubscription, Router};
+use dunlin_session::{Delivery, Outbound, SessionState};
+use dunlin_time::Now;
+
+use crate::Disk;
+use crate::image::{Entry, Flow, Image, Session};
+
+/// What came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Sessions.
+    pub sessions: usize,
+    /// Messages in their queues, each counted in each.
+    pub queued: usize,
+    /// Retained messages.
+    pub retained: usize,
+}
+
+impl Disk {
+    /// Puts all that lives into the router, before its first connection. Sessions that had a
+    /// connection have lost it now.
+    pub fn restore(&self, router: &Router, now: Now, cells: &Cells) -> Restored {
+        let state = self.state.lock();
+        let image = &state.image;
+        router.skip_numbers(image.last_session);
+        for number in image.retained.values() {
+            if let Some(message) = image.message(*number)
+                && message.expires().is_none_or(|at| at > now.wall)
+            {
+                router.restore_retained(message);
+            }
+        }
+        let mut queued = 0;
+        for (&number, session) in &image.sessions {
+            let (queue, state) = divide(image, session);
+            queued += queue.len() + state.outbound.unfinished();
+            if state.outbound.unfinished() > 0 || !state.received.is_empty() {
+                // It answers at once.
+                let _ = self.open.detach(&session.client_id, state);
+            }
+            router.restore(
+                RestoredSession {
+                    number,
+                    client_id: (*session.client_id).into(),
+                    left: session.left.unwrap_or(now.wall),
+                    expiry: session.expiry,
+                    will: session.will.as_deref().cloned(),
+                    subscriptions: session
+                        .subscriptions
+                        .iter()
+                        .map(|(filter, subscribed)| RestoredSubscription {
+                            filter: filter.clone(),
+                            options: subscribed.options,
+                            identifier: subscribed.identifier,
+                        })
+                        .collect(),
+                    queue,
+                },
+                now,
+                cells,
+            );
+        }
+        Restored {
+            sessions: image.sessions.len(),
+            queued,
+            retained: image.retained.len(),
+        }
+    }
+}
+
+/// What waits, and what was sent under a packet id that the client may know.
+fn divide(image: &Image, session: &Session) -> (Vec<Delivery>, SessionState) {
+    let mut queue = Vec::new();
+    let mut sent = Vec::new();
+    for entry in &session.queue {
+        match entry.flow {
+            Flow::Waits => queue.extend(delivery(image, entry)),
+            Flow::Sent(id) => sent.push((id, delivery(image, entry))),
+            Flow::Taken(id) => sent.push((id, None)),
+        }
+    }
+    queue.shrink_to_fit();
+    let state = SessionState {
+        outbound: Outbound::restore(sent),
+        received: VecDeque::clone(&session.received),
+    };
+    (queue, state)
+}
+
+fn delivery(image: &Image, entry: &Entry) -> Option<Delivery> {
+    Some(Delivery {
+        message: image.message(entry.message)?.clone(),
+        identifiers: entry.identifiers.clone(),
+        // The router knows which.
+        shared: entry.shared.then_some(NonZeroU32::MAX),
+        qos: entry.qos,
+        retain: entry.retain,
+        unchecked: true,
+        stored: true,
+    })
+}
+
+impl Image {
+    fn message(&self, number: u64) -> Option<&dunlin_session::Message> {
+        self.messages.get(&number)?.message.as_ref()
+    }
+}
