@@ -302,6 +302,18 @@ impl Client {
         })
     }
 
+    /// Sends again what an earlier connection left; gives what is too large for this one.
+    pub(crate) fn resume(
+        &mut self,
+        wall: Wall,
+        out: &mut Vec<u8>,
+    ) -> impl Iterator<Item = Delivery> + use<> {
+        let (outbound, channel) = self.outbound(wall);
+        let dropped = outbound.take_too_large(&channel);
+        outbound.resend(channel, out);
+        dropped.into_iter().map(|(_, delivery)| delivery)
+    }
+
     fn resend(&mut self, wall: Wall, out: &mut Vec<u8>) {
         let (outbound, channel) = self.outbound(wall);
         outbound.resend(channel, out);

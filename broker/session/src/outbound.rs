@@ -595,11 +595,40 @@ mod tests {
             maximum_packet_size: 10,
             ..channel()
         };
+        let dropped = outbound.take_too_large(&channel);
+        assert_eq!(
+            dropped.iter().map(|(id, _)| id.get()).collect::<Vec<_>>(),
+            [1, 2]
+        );
         outbound.resend(channel, &mut out);
         assert_eq!(out[..4], [0x62, 2, 0, 2]);
         assert_eq!(out[4..], [0x3a, 6, 0, 1, b't', 0, 3, 0]);
         assert_eq!(outbound.unfinished(), 2);
         assert_eq!(outbound.bytes, weight(&delivery(Qos::AtLeastOnce, &[0])));
+    }
+
+    #[test]
+    fn mqtt_4_4_0_1_what_an_earlier_process_left_goes_on_under_its_ids() {
+        let restored = [
+            (65_535, Some(b"a")),
+            (2, None),
+            (2, Some(b"b")),
+            (7, Some(b"c")),
+        ];
+        let mut outbound = Outbound::restore(restored.map(|(number, payload)| {
+            let payload = payload.map(|payload| delivery(Qos::ExactlyOnce, payload));
+            (id(number), payload)
+        }));
+        let mut out = Vec::new();
+        outbound.connect(10);
+        outbound.resend(channel(), &mut out);
+        let first = [0x3c, 6, 0, 1, b't', 0xff, 0xff, b'a'];
+        let last = [0x3c, 6, 0, 1, b't', 0, 7, b'c'];
+        assert_eq!(out, [&first[..], &[0x62, 2, 0, 2], &last].concat());
+        outbound.send(delivery(Qos::ExactlyOnce, b"d"), channel(), &mut out);
+        assert_eq!(outbound.last_packet_id(), id(8));
+        assert!(outbound.pubcomp(id(2)).is_ok());
+        assert_eq!(outbound.unfinished(), 3);
     }
 
     #[test]

@@ -297,6 +297,7 @@ fn a_taken_port_is_an_error_only_where_it_was_asked_for() {
     let output = Command::new(env!("CARGO_BIN_EXE_dunlin"))
         .arg("--config")
         .arg(&file)
+        .current_dir(&directory)
         .output()
         .expect("a process");
     let error = String::from_utf8_lossy(&output.stderr);

@@ -203,6 +203,7 @@ fn the_log_file_is_opened_anew() {
     let mut process = Command::new(env!("CARGO_BIN_EXE_dunlin"))
         .arg("--config")
         .arg(&file)
+        .current_dir(&directory)
         .spawn()
         .expect("a process");
     contains(&log, "listening address");
@@ -283,5 +284,5 @@ fn a_start_says_where_it_listens_and_who_may_come() {
     let daemon = Daemon::with("");
     assert!(daemon.has_logged(&format!("listening address=\"{}\"", daemon.listener(0))));
     assert!(daemon.has_logged("accepted from this machine only"));
-    assert!(daemon.has_logged("kept in memory"));
+    assert!(daemon.has_logged("kept on disk"));
 }

@@ -154,6 +154,7 @@ fn fewer_files_than_connections_are_a_warning() {
         .args(["-c", "ulimit -n 300 && exec \"$0\" --config \"$1\""])
         .arg(env!("CARGO_BIN_EXE_dunlin"))
         .arg(&file)
+        .current_dir(&directory)
         .stderr(Stdio::piped())
         .spawn()
         .expect("a process");

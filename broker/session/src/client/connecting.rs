@@ -149,10 +149,10 @@ impl Connecting {
         let kept = self.state.take_if(|_| known);
         // [MQTT-3.2.2-5]
         let gone = self.state.take().or(self.given_up.take());
-        let discarded =
+        let mut discarded: Vec<_> =
             gone.map_or_else(Vec::new, |state| state.outbound.into_deliveries().collect());
         let mut client = self.client(&connack, kept.unwrap_or_default());
-        client.resend(now.wall, out);
+        discarded.extend(client.resume(now.wall, out));
         client.note_sent(now, 0, out);
         Ok(Greeting::Connected(Box::new(Connected {
             client,

@@ -138,7 +138,10 @@ impl Server {
             }
             Request::Reauthenticate(data) => session.reauthenticated(data, &mut out),
             Request::Disconnect(farewell) => return Ok(Outcome::Left(farewell)),
-            Request::Nothing | Request::Finished(_) => {}
+            Request::Nothing
+            | Request::Finished(_)
+            | Request::Completed(_)
+            | Request::Released(_) => {}
         }
         Ok(Outcome::Sent(out))
     }
