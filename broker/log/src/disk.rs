@@ -47,8 +47,8 @@ pub trait DiskFile: Send + Sync {
     /// Sets the length: cuts, and gives back what [`DiskFile::reserve`] took beyond it.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
-    /// Takes room for the first `bytes` of the file without changing its length, so that writing
-    /// there cannot fail for want of space.
+    /// Takes room for the first `bytes` of the file, so that writing there cannot fail for want of
+    /// space. The file may become as long as that; what was not written reads as zeros.
     fn reserve(&self, bytes: u64) -> io::Result<()>;
 
     /// Makes bytes and length durable.

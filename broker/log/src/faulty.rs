@@ -161,7 +161,7 @@ impl DiskFile for Handle {
     fn len(&self) -> io::Result<u64> {
         let mut state = self.disk.state.lock();
         state.step()?;
-        Ok(state.files[self.file].content.len() as u64)
+        Ok(state.files[self.file].len())
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -195,11 +195,7 @@ impl DiskFile for Handle {
         let mut state = self.disk.state.lock();
         let step = state.step();
         if state.happens(&step) {
-            let file = &mut state.files[self.file];
-            file.reserved = 0;
-            if file.content.len() as u64 != bytes {
-                file.change(Change::Length(bytes));
-            }
+            state.files[self.file].set_len(bytes);
         }
         step
     }
@@ -211,7 +207,7 @@ impl DiskFile for Handle {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let file = &mut state.files[self.file];
-        file.reserved = file.reserved.max(bytes);
+        file.set_len(bytes.max(file.len()));
         Ok(())
     }
 
@@ -219,9 +215,7 @@ impl DiskFile for Handle {
         let mut state = self.disk.state.lock();
         state.step()?;
         if state.sync(point)? {
-            let file = &mut state.files[self.file];
-            file.synced = file.content.clone();
-            file.changes.clear();
+            state.files[self.file].sync();
         }
         Ok(())
     }

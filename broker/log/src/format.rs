@@ -46,9 +46,9 @@ pub(crate) fn segment_of(name: &str) -> Option<u64> {
     (COUNTS.contains(&segment) && file_name(segment) == name).then_some(segment)
 }
 
-/// The tag of a segment: another one for each seed and each segment.
+/// The tag of a segment: another one for each seed and each segment, and never 0.
 pub(crate) fn tag(seed: u64, segment: u64) -> u64 {
-    mix(seed.wrapping_add(segment.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    mix(seed.wrapping_add(segment.wrapping_mul(0x9e37_79b9_7f4a_7c15))).max(1)
 }
 
 /// Makes neighbouring numbers look unrelated (the finalizer of SplitMix64).

@@ -206,7 +206,7 @@ impl Log {
         self.segments.ends()
     }
 
-    /// Bytes of all segments on disk.
+    /// Bytes of all segments on disk, without the at most 1 MiB that is taken ahead.
     pub fn bytes(&self) -> u64 {
         self.segments.bytes()
     }

@@ -82,7 +82,7 @@ impl<'a> Segment<'a> {
             let frame = match self.frame(end.offset)? {
                 Ok(frame) => frame,
                 Err(invalid) => {
-                    end.invalid = Some(invalid);
+                    end.invalid = (!self.is_blank(end.offset)?).then_some(invalid);
                     break;
                 }
             };
@@ -132,6 +132,23 @@ impl<'a> Segment<'a> {
                 Ok(Err("the batch's records do not fill it"))
             }
             Some(_) => Ok(Ok(frame)),
+        }
+    }
+
+    /// Whether nothing was written from here on: room that was taken ahead reads as zeros, which no
+    /// frame begins with.
+    fn is_blank(&mut self, offset: u64) -> Result<bool, OpenError> {
+        let number = self.header.segment;
+        let mut at = offset;
+        loop {
+            let bytes = self
+                .window
+                .from(at, 1)
+                .map_err(|error| reading(number, error))?;
+            if bytes.is_empty() || bytes.iter().any(|&byte| byte != 0) {
+                return Ok(bytes.is_empty());
+            }
+            at += bytes.len() as u64;
         }
     }
 

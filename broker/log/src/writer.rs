@@ -12,7 +12,8 @@ use crate::queue::Batch;
 use crate::recovery::{Recovered, Tail};
 use crate::segments::Segments;
 
-/// Room is taken this far ahead, so that a full disk shows before a write and not at a sync.
+/// Room is taken by so much at once, so that a full disk shows before a write and not at a sync, and
+/// a sync seldom has more to write than bytes.
 const RESERVE_BYTES: u64 = 1 << 20;
 
 /// Of it, what is kept for the note of [`Writer::drop_before`]: dropping works on a full disk.
@@ -41,8 +42,7 @@ pub(crate) struct Writer {
     disk: Arc<dyn Disk>,
     counters: Arc<Counters>,
     segments: Arc<Segments>,
-    durability: Durability,
-    seed: u64,
+    options: Options,
     current: Current,
     /// Of the last batch.
     position: u64,
@@ -97,8 +97,7 @@ impl Writer {
             disk,
             counters,
             segments,
-            durability: options.durability,
-            seed: options.seed,
+            options: options.clone(),
             current,
             position,
             oldest,
@@ -136,7 +135,7 @@ impl Writer {
         );
         header.copy_from_slice(&frame.encode(self.current.header.tag));
         self.put(&batch.frame, NOTE_ROOM_BYTES)?;
-        if self.durability == Durability::Fsync {
+        if self.options.durability == Durability::Fsync {
             self.current.sync(SyncPoint::Batch, &self.counters)?;
         }
         self.position = batch.position;
@@ -160,7 +159,8 @@ impl Writer {
         let bytes = frame.len() as u64;
         let room = current.end + bytes + leave;
         if room > current.reserved {
-            let reserve = room.next_multiple_of(RESERVE_BYTES);
+            let segment = room.max(self.options.segment_bytes + NOTE_ROOM_BYTES);
+            let reserve = room.next_multiple_of(RESERVE_BYTES).min(segment);
             current
                 .file
                 .reserve(reserve)
@@ -186,7 +186,7 @@ impl Writer {
             segment,
             first: self.position + 1,
             oldest: self.oldest,
-            tag: tag(self.seed, segment),
+            tag: tag(self.options.seed, segment),
         };
         let next = create(&*self.disk, header, &self.counters, &self.segments)?;
         // Not earlier: while there is no room for another segment, notes go into this one.

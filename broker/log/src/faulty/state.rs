@@ -34,7 +34,6 @@ pub(super) struct File {
     pub synced: Vec<u8>,
     /// What was written since, in order.
     pub changes: Vec<Change>,
-    pub reserved: u64,
 }
 
 #[derive(Clone)]
@@ -104,14 +103,14 @@ impl State {
     pub fn used(&self) -> u64 {
         self.names
             .values()
-            .map(|&file| self.files[file].taken())
+            .map(|&file| self.files[file].len())
             .sum()
     }
 
     /// How long a file can become.
     pub fn room_for(&self, file: usize) -> u64 {
         let free = self.capacity.saturating_sub(self.used());
-        self.files[file].taken().saturating_add(free)
+        self.files[file].len().saturating_add(free)
     }
 
     pub fn survivors(&mut self) -> MemoryDisk {
@@ -137,13 +136,25 @@ fn apply_name(names: &mut BTreeMap<String, usize>, name: &str, file: Option<usiz
 }
 
 impl File {
-    pub fn taken(&self) -> u64 {
-        self.reserved.max(self.content.len() as u64)
+    pub fn len(&self) -> u64 {
+        self.content.len() as u64
+    }
+
+    pub fn set_len(&mut self, bytes: u64) {
+        if bytes != self.len() {
+            self.change(Change::Length(bytes));
+        }
     }
 
     pub fn change(&mut self, change: Change) {
         change.apply(&mut self.content);
         self.changes.push(change);
+    }
+
+    pub fn sync(&mut self) {
+        for change in self.changes.drain(..) {
+            change.apply(&mut self.synced);
+        }
     }
 
     /// The content after a power loss.

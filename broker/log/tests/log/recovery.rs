@@ -71,6 +71,19 @@ fn a_write_cut_short_at_any_byte_is_cut() {
     }
 }
 
+/// Room that was taken ahead is not cut from a file when a crash comes.
+#[test]
+fn zeros_at_the_end_of_a_segment_are_no_damage() {
+    let (disk, expected) = written(20, 500);
+    for (name, mut bytes) in disk.files() {
+        bytes.resize(bytes.len() + 3000, 0);
+        disk.put(&name, bytes);
+    }
+    let (log, found) = open(disk, options()).unwrap();
+    assert_eq!(found, expected);
+    assert_eq!(log.found().torn, None);
+}
+
 /// A frame that a client put into its message is nothing but bytes of the message.
 #[test]
 fn a_record_cannot_pass_for_a_batch() {
