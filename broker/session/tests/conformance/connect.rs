@@ -297,6 +297,17 @@ fn mqtt5_3_2_2_19_a_reason_string_fits_the_clients_maximum_packet_size() {
 }
 
 #[test]
+fn what_was_negotiated_can_be_asked_for() {
+    let connect = connect_5(b"\x27\x00\x00\x00\x40");
+    let negotiated = negotiate(narrow(), &connect).expect("accepted");
+    assert_eq!(negotiated.maximum_packet_size(), 64);
+    assert_eq!(negotiated.terms(), &narrow());
+    let server = server_with(narrow(), &connect);
+    assert_eq!(server.session.terms(), &narrow());
+    assert_eq!(server.session.authentication_method(), None);
+}
+
+#[test]
 fn mqtt5_3_1_2_24_a_connack_that_would_not_fit_is_known_before() {
     let check = |maximum, data| {
         let connect = connect_5(&[&b"\x27"[..], &u32::to_be_bytes(maximum)].concat());
