@@ -654,6 +654,14 @@ mod tests {
         }
         (1..=4).for_each(|n| outbound.pubcomp(id(n)).unwrap());
         assert_eq!((outbound.room(), outbound.bytes), (10, 0));
+        let around = weight(&delivery(Qos::AtLeastOnce, b""));
+        let exact = vec![0; (INFLIGHT_BYTES - around) as usize];
+        let channel = Channel {
+            maximum_packet_size: u32::MAX,
+            ..channel()
+        };
+        outbound.send(delivery(Qos::AtLeastOnce, &exact), channel, &mut out);
+        assert_eq!(outbound.room(), 0);
     }
 
     #[test]
