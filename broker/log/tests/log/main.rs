@@ -5,6 +5,7 @@ mod committing;
 mod crashes;
 mod damage;
 mod directory;
+mod faulty;
 mod golden;
 mod recovery;
 mod space;
