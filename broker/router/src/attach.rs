@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dunlin_metrics::Counter;
 use dunlin_session::SessionState;
+use dunlin_time::Monotonic;
 use tokio::sync::oneshot;
 
 use crate::directory::{Absence, Entry, Owner, Shard};
@@ -83,8 +84,14 @@ impl Router {
     ) -> Result<Attached, AttachError> {
         let (subscriber, handed_over) = match self.claim(&request)? {
             Found::New(subscriber) => return Ok(self.begin(subscriber, &request, dispatch)),
-            Found::Absent(subscriber, absence) => {
-                let handed_over = self.fetch(&subscriber, absence).await?;
+            Found::Absent(subscriber, mut absence) => {
+                // It may be about to be published, or the session to end.
+                let now = self.now().monotonic;
+                let due = absence.will.take_if(|(at, _)| *at <= now);
+                if let Some((_, will)) = due {
+                    self.publish_will(&will, &subscriber, &mut dispatch.borrow_mut());
+                }
+                let handed_over = self.fetch(&subscriber, absence, now).await?;
                 (subscriber, handed_over)
             }
             Found::Owned(subscriber, receiver) => (subscriber, take_over(receiver).await?),
@@ -142,12 +149,13 @@ impl Router {
         &self,
         subscriber: &Arc<Subscriber>,
         mut absence: Box<Absence>,
+        now: Monotonic,
     ) -> Result<HandedOver, AttachError> {
         match self.store.attach(&subscriber.client_id).get().await {
             Ok(state) => Ok(HandedOver {
                 state: state.unwrap_or_default(),
                 will: absence.will.map(|(_, will)| will),
-                ends: false,
+                ends: absence.expires.is_some_and(|at| at <= now),
             }),
             Err(error) => {
                 let mut shard = self.directory.lock(&subscriber.client_id);
