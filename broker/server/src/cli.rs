@@ -45,6 +45,12 @@ pub enum Command {
         /// The mosquitto.conf
         file: PathBuf,
     },
+    /// Look into a data directory that no broker uses; nothing in it is changed
+    Store {
+        /// How
+        #[command(subcommand)]
+        look: Look,
+    },
     /// About the configuration file
     Config {
         /// What about it
@@ -58,6 +64,24 @@ pub enum Command {
 pub enum About {
     /// Print every key with its values, default and meaning, as Markdown
     Reference,
+}
+
+/// How to look into a data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Look {
+    /// Read all of it, and say what is there or what is wrong
+    Check {
+        /// The data directory
+        directory: PathBuf,
+    },
+    /// Print sessions, retained messages and messages, a JSON object a line
+    Dump {
+        /// The data directory
+        directory: PathBuf,
+        /// With the messages' payloads, in Base64
+        #[arg(long)]
+        payloads: bool,
+    },
 }
 
 /// Which configuration to run.
@@ -210,6 +234,12 @@ mod tests {
                 about: About::Reference
             })
         );
+        let look = Look::Dump {
+            directory: "d".into(),
+            payloads: true,
+        };
+        let dump = parse(&["store", "dump", "--payloads", "d"]);
+        assert_eq!(dump, Ok(Command::Store { look }));
         let passwd = Passwd {
             file: "f".into(),
             user: "u".into(),

@@ -19,8 +19,10 @@ mod pid_file;
 mod reload;
 pub mod serve;
 mod storage;
+mod store;
 mod system_topics;
 mod wiring;
 mod workers;
 
 pub use passwd::passwd;
+pub use store::store;

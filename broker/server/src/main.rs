@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dunlin::cli::{About, Cli, Command, report};
 use dunlin::config::{load, print, reference};
-use dunlin::{config, passwd, serve};
+use dunlin::{config, passwd, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,6 +37,7 @@ fn run(command: Command) -> Result<(), String> {
             print!("{}", print::toml(&loaded.config));
             Ok(())
         }
+        Command::Store { look } => store(&look),
         Command::Config {
             about: About::Reference,
         } => {

@@ -12,12 +12,14 @@
 //! long as the process lives.
 //!
 //! Either way a session's queue is its inbox in the router, and a retained value is in the router's
-//! tree. Start reading in `image.rs`; the bytes of a record are in `record.rs`.
+//! tree. Start reading in `image.rs`; the bytes of a record are in `record.rs`. [`inspect()`] is for
+//! people who look into a directory.
 #![forbid(unsafe_code)]
 
 mod compact;
 mod disk;
 mod image;
+mod inspect;
 mod record;
 mod restore;
 mod wire;
@@ -30,6 +32,9 @@ use dunlin_router::ports::{Change, Commit, Reply, Store, StoreError, Urgency};
 use dunlin_session::SessionState;
 
 pub use disk::Disk;
+pub use inspect::{
+    Contents, Delivered, StoredEntry, StoredSession, StoredSubscription, Totals, inspect,
+};
 pub use restore::Restored;
 
 /// A store that forgets everything when the process ends. Its answers are always there at once.
