@@ -430,11 +430,8 @@ impl Session {
                     self.subscriptions.remove(at);
                 }
             }
-            Step::Received { packet_id, .. } => {
-                if !self.received.contains(&packet_id) {
-                    self.received.push_back(packet_id);
-                }
-            }
+            Step::Received { packet_id, .. } if self.received.contains(&packet_id) => (),
+            Step::Received { packet_id, .. } => self.received.push_back(packet_id),
             Step::Released { packet_id, .. } => self.received.retain(|id| *id != packet_id),
             Step::Sent {
                 which, packet_id, ..

@@ -22,6 +22,8 @@ mod image;
 mod inspect;
 mod record;
 mod restore;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::HashMap;

@@ -566,7 +566,7 @@ const RETAIN: u8 = 4;
 const SHARED: u8 = 8;
 
 fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
-    let flags = u8::from(entry.retain) * RETAIN | u8::from(entry.shared) * SHARED;
+    let flags = (u8::from(entry.retain) * RETAIN) | (u8::from(entry.shared) * SHARED);
     out.push(entry.qos as u8 | flags);
     entry.identifiers.with_slice(|identifiers| {
         put_number(out, identifiers.len() as u64);

@@ -90,7 +90,7 @@ const PSK: &str = "TLS with pre-shared keys is not offered; use certfile and key
                    require_certificate to tell clients apart";
 const ENGINE: &str = "keys in an OpenSSL engine are not offered; use a keyfile";
 const SUITES: &str = "only modern cipher suites are built in, and all of them are offered";
-const SAVED: &str = "this version keeps sessions and retained messages in memory";
+const AUTOSAVE: &str = "every change is written at once";
 const HTTP_LIBRARY: &str = "it is about libwebsockets, which is not used here";
 const BRIDGE: &str = "bridges are not offered yet; let the other broker connect to this one, or \
                       keep Mosquitto between the two";
@@ -117,8 +117,8 @@ pub static DIRECTIVES: &[Directive] = &[
     row("auth_plugin", Security, Refused(PLUGIN)),
     row("auth_plugin_deny_special_chars", Security, Refused(PLUGIN)),
     row("auto_id_prefix", Security, Key("auto_id_prefix", Id)),
-    row("autosave_interval", Global, Ignored(SAVED)),
-    row("autosave_on_changes", Global, Ignored(SAVED)),
+    row("autosave_interval", Global, Ignored(AUTOSAVE)),
+    row("autosave_on_changes", Global, Ignored(AUTOSAVE)),
     row(
         "check_retain_source",
         Global,
@@ -190,8 +190,16 @@ pub static DIRECTIVES: &[Directive] = &[
         Special(translate::per_listener_settings),
     ),
     row("persistence", Global, Special(global::persistence)),
-    row("persistence_file", Global, Ignored(SAVED)),
-    row("persistence_location", Global, Ignored(SAVED)),
+    row(
+        "persistence_file",
+        Global,
+        Ignored("the store is a directory with names of its own"),
+    ),
+    row(
+        "persistence_location",
+        Global,
+        Special(global::persistence_location),
+    ),
     row(
         "persistent_client_expiration",
         Global,

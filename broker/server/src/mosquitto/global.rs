@@ -1,8 +1,11 @@
 //! Directives of the whole broker that are more than one key.
 
+use std::path::{Path, PathBuf};
+
 use super::arguments::{count, switch};
 use super::lines::Line;
 use super::translate::Translation;
+use crate::config::Config;
 use crate::config::node::{Node, Value};
 
 /// `max_inflight_messages count`: both ways, as in Mosquitto; 0 for no limit.
@@ -18,12 +21,41 @@ pub fn inflight(translation: &mut Translation, line: &Line) -> Result<(), String
 
 /// `persistence true | false`
 pub fn persistence(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if switch(&line.argument)? {
-        let text = "is ignored: this version keeps sessions and retained messages in memory, and \
-                    a restart loses them";
-        translation.warn(line, text);
-    }
+    let store = match switch(&line.argument)? {
+        true => "disk",
+        false => "memory",
+    };
+    translation.set_text("store", store, line);
     Ok(())
+}
+
+/// `persistence_location path`: the store is a directory in it, beside whatever file Mosquitto has
+/// there.
+pub fn persistence_location(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if line.argument.is_empty() {
+        return Err("needs a directory behind it".into());
+    }
+    let location = Path::new(&line.argument);
+    let data_dir = location.join(Config::default().data_dir);
+    translation.set_text("data_dir", &data_dir.to_string_lossy(), line);
+    Ok(())
+}
+
+/// Without `persistence true` nothing is kept; with it, not what Mosquitto kept.
+pub fn finish_persistence(translation: &mut Translation, line: Option<&Line>) {
+    match line {
+        Some(line) if translation.text("store").as_deref() == Some("disk") => {
+            let data_dir = translation.text("data_dir");
+            let data_dir = data_dir.map_or(Config::default().data_dir, PathBuf::from);
+            let text = format!(
+                "sessions and retained messages are kept in {}; nothing is imported from \
+                 Mosquitto's own file, whose format is another",
+                data_dir.display()
+            );
+            translation.warn(line, text);
+        }
+        _ => translation.default("store", Value::Text("memory".into())),
+    }
 }
 
 /// `persistent_client_expiration 14d`

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::arguments::{switch, value};
 use super::directives::{self, Argument, Scope, Treatment};
+use super::global;
 use super::lines::Line;
 use super::listener;
 use crate::config::load;
@@ -51,6 +52,8 @@ pub fn translate(lines: &[Line], ports: &[u16]) -> load::Draft {
         }
     }
     translation.refuse_bridge(bridge);
+    let persistence = lines.iter().rfind(|line| line.name == "persistence");
+    global::finish_persistence(&mut translation, persistence);
     translation.finish(ports)
 }
 
@@ -251,7 +254,8 @@ impl Translation {
         self.root.put(&Step::path(path), node).ok();
     }
 
-    fn default(&mut self, path: &str, value: Value) {
+    /// Sets a key of the whole configuration that no line has set.
+    pub fn default(&mut self, path: &str, value: Value) {
         if path
             .split('.')
             .try_fold(&self.root, |node, key| node.get(key))
