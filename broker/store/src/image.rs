@@ -143,18 +143,22 @@ impl Session {
     }
 
     fn measure(&self) -> u64 {
-        let will = self.will.as_ref().map_or(0, |will| {
-            will.topic.len() + will.forwarded.len() + will.payload.len() + 16
-        });
         let filters = self
             .subscriptions
             .iter()
             .map(|(filter, _)| filter_bytes(filter));
         SESSION_BYTES
-            + (self.client_id.len() + will) as u64
+            + self.client_id.len() as u64
+            + will_bytes(self.will.as_deref())
             + filters.sum::<u64>()
             + self.queue.len() as u64 * ENTRY_BYTES
     }
+}
+
+fn will_bytes(will: Option<&Will>) -> u64 {
+    will.map_or(0, |will| {
+        (will.topic.len() + will.forwarded.len() + will.payload.len()) as u64 + 16
+    })
 }
 
 fn filter_bytes(filter: &str) -> u64 {
@@ -401,9 +405,8 @@ impl Session {
         match step {
             Step::Resumed { expiry, will, .. } => {
                 self.expiry = expiry;
-                self.will = will;
                 self.left = None;
-                self.bytes = self.measure();
+                self.set_will(will);
             }
             Step::Left {
                 at, expiry, will, ..
@@ -411,10 +414,10 @@ impl Session {
                 self.expiry = expiry;
                 self.left = Some(at);
                 if !will {
-                    self.will = None;
+                    self.set_will(None);
                 }
             }
-            Step::WillDone { .. } => self.will = None,
+            Step::WillDone { .. } => self.set_will(None),
             Step::Subscribed {
                 filter, subscribed, ..
             } => match self.find_filter(&filter) {
@@ -455,6 +458,12 @@ impl Session {
             _ => {}
         }
         None
+    }
+
+    fn set_will(&mut self, will: Option<Box<Will>>) {
+        self.bytes -= will_bytes(self.will.as_deref());
+        self.bytes += will_bytes(will.as_deref());
+        self.will = will;
     }
 
     fn taken(&mut self, packet_id: PacketId) -> Option<u64> {
