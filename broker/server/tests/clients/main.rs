@@ -13,11 +13,7 @@ mod node;
 mod program;
 mod python;
 mod readme;
+#[path = "../support/scale.rs"]
+mod scale;
 
-/// The count of a loop: `small` times `DUNLIN_TEST_SCALE`, which is 1 when unset.
-fn scaled(small: usize) -> usize {
-    match std::env::var("DUNLIN_TEST_SCALE") {
-        Ok(scale) => small * scale.parse::<usize>().expect("DUNLIN_TEST_SCALE: a number"),
-        Err(_) => small,
-    }
-}
+use scale::scaled;

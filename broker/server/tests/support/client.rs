@@ -48,6 +48,12 @@ impl Client {
         }
     }
 
+    /// Waits for what must come as long as this, not the usual time.
+    pub fn patience(&mut self, patience: Duration) {
+        let socket = self.stream.set_read_timeout(Some(patience));
+        socket.expect("a socket");
+    }
+
     /// Sends a CONNECT; the answer with it.
     pub fn request(broker: &Broker, connect: &Connect<'_>) -> (Client, Frame) {
         Client::request_over(broker.dial(), connect)
@@ -138,6 +144,15 @@ impl Client {
     }
 
     fn read(&mut self) -> Option<Frame> {
+        let frame = self.read_until_gone();
+        if frame.is_none() {
+            assert!(self.received.is_empty(), "cut: {:02x?}", self.received);
+        }
+        frame
+    }
+
+    /// The next packet, or the end of a connection whose broker may have died at any byte.
+    pub fn read_until_gone(&mut self) -> Option<Frame> {
         loop {
             let maximum = self.maximum_packet_size;
             let frame = Frame::take(&mut self.received, self.version, maximum);
@@ -146,14 +161,20 @@ impl Client {
             }
             let mut some = [0; 4096];
             match self.stream.read(&mut some) {
-                Ok(0) => break,
+                Ok(0) => return None,
                 Ok(count) => self.received.extend_from_slice(&some[..count]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
                 Err(error) => panic!("nothing came: {error}"),
             }
         }
-        assert!(self.received.is_empty(), "cut: {:02x?}", self.received);
-        None
+    }
+
+    /// Sends a packet to a broker that may have died; whether anybody took it, reading tells.
+    pub fn send_if_there(&mut self, packet: &Packet<'_>) {
+        let mut bytes = Vec::new();
+        encode(packet, self.version, &mut bytes).expect("it has an encoding");
+        // What was not sent is as good as lost on its way.
+        let _ = self.stream.write_all(&bytes);
     }
 
     /// Nothing more comes: the connection is closed.

@@ -20,8 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at what changes without telling.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The program that is tested.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_dunlin");
+
 /// A running `dunlin`; killed when dropped.
 pub struct Daemon {
+    program: Command,
     process: Child,
     directory: TempDir,
     log: Receiver<String>,
@@ -61,18 +65,34 @@ impl Daemon {
         daemon
     }
 
+    /// The same with a program of the test's choice before it, as `nsenter`, and environment.
+    pub fn within(program: Command, directory: TempDir, toml: &str) -> Daemon {
+        let toml = complete(&directory, toml);
+        write(&directory.path().join("dunlin.toml"), &toml);
+        let mut daemon = Daemon::launch(program, directory);
+        daemon.read_start(|daemon| daemon.admin.is_some());
+        daemon
+    }
+
+    /// A broker that may not come to listen.
+    pub fn attempt(directory: TempDir, toml: &str) -> Daemon {
+        let toml = complete(&directory, toml);
+        Daemon::spawn(directory, &toml)
+    }
+
     fn spawn(directory: TempDir, toml: &str) -> Daemon {
-        let file = directory.path().join("dunlin.toml");
-        write(&file, toml);
-        let mut process = Command::new(env!("CARGO_BIN_EXE_dunlin"))
-            .args(["serve", "--config"])
-            .arg(&file)
+        write(&directory.path().join("dunlin.toml"), toml);
+        Daemon::launch(Command::new(BINARY), directory)
+    }
+
+    fn launch(mut program: Command, directory: TempDir) -> Daemon {
+        program
+            .args(["serve", "--config", "dunlin.toml"])
             .current_dir(&directory)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("a process");
-        let log = follow(&mut process);
+            .stderr(Stdio::piped());
+        let (process, log) = run(&mut program);
         Daemon {
+            program,
             process,
             directory,
             log,
@@ -80,6 +100,26 @@ impl Daemon {
             listeners: Vec::new(),
             admin: None,
         }
+    }
+
+    /// Ends it without warning (SIGKILL), and waits until it is gone.
+    pub fn crash(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("a child");
+    }
+
+    /// Starts again what crashed or ended, in its directory and with its configuration.
+    pub fn start_again(&mut self) {
+        self.launch_again();
+        self.read_start(|daemon| daemon.admin.is_some());
+    }
+
+    /// The same, when it may not come to listen.
+    pub fn launch_again(&mut self) {
+        (self.process, self.log) = run(&mut self.program);
+        self.before.clear();
+        self.listeners.clear();
+        self.admin = None;
     }
 
     fn read_start(&mut self, started: impl Fn(&Daemon) -> bool) {
@@ -179,6 +219,13 @@ impl Daemon {
             }
             Err(error) => panic!("{error} while waiting for {wanted:?}: {:#?}", self.before),
         }
+    }
+
+    /// The end of a process that says why it ends: its exit code, and all that it said.
+    pub fn last_words(&mut self) -> (Option<i32>, String) {
+        let status = self.wait();
+        self.before.extend(self.log.iter());
+        (status.code(), self.before.join("\n"))
     }
 
     /// Waits for the end of the process.
@@ -290,6 +337,12 @@ fn write(file: &PathBuf, text: &str) {
     let draft = file.with_extension("draft");
     std::fs::write(&draft, text).expect("a file");
     std::fs::rename(&draft, file).expect("a file");
+}
+
+fn run(program: &mut Command) -> (Child, Receiver<String>) {
+    let mut process = program.spawn().expect("a process");
+    let log = follow(&mut process);
+    (process, log)
 }
 
 /// Reads the log to its end, so that the broker never waits for us.

@@ -1,0 +1,18 @@
+//! What happens to a broker: it is killed, its disk fills up, its data directory is not as it was.
+//!
+//! `kill` loses nothing that was acknowledged, `full` nothing either and goes on when there is room
+//! again; `directory`, `damage` and `sync` end with a text that says what, where, and what to do.
+
+#[path = "../support/daemon.rs"]
+#[allow(dead_code, reason = "every test binary uses its part of it")]
+mod daemon;
+#[path = "../support/scale.rs"]
+mod scale;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod kill;
+mod persistent;
+mod publisher;
+mod random;
+mod subscriber;
