@@ -24,6 +24,8 @@ pub fn unready(admin: &Admin) -> Option<&'static str> {
         Some("stopping")
     } else if admin.router.is_short_of_memory() {
         Some("over limits.memory")
+    } else if admin.router.is_short_of_storage() {
+        Some("the disk of data_dir is full")
     } else {
         None
     }

@@ -11,8 +11,10 @@ mod scale;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod full;
 mod kill;
 mod persistent;
 mod publisher;
 mod random;
+mod small_disk;
 mod subscriber;

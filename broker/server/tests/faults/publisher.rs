@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
@@ -25,7 +25,9 @@ pub struct Publisher {
     /// The next number to publish: all below it were sent at least once.
     next: u32,
     /// Numbers whose PUBACK or PUBREC came.
-    acknowledged: u32,
+    acknowledged: BTreeSet<u32>,
+    /// Those of which it said that there is no room.
+    refused: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -53,7 +55,8 @@ impl Publisher {
             qos,
             open: VecDeque::new(),
             next: 0,
-            acknowledged: 0,
+            acknowledged: BTreeSet::new(),
+            refused: 0,
         }
     }
 
@@ -72,9 +75,14 @@ impl Publisher {
         self.next
     }
 
-    /// How many were acknowledged.
-    pub fn acknowledged(&self) -> u32 {
-        self.acknowledged
+    /// Those that the broker took.
+    pub fn acknowledged(&self) -> &BTreeSet<u32> {
+        &self.acknowledged
+    }
+
+    /// How many it refused, having no room.
+    pub fn refused(&self) -> u32 {
+        self.refused
     }
 
     /// Connects, sends again what is open, and publishes until the end; `acknowledged` hears of each
@@ -97,9 +105,9 @@ impl Publisher {
             let Some(frame) = client.read_until_gone() else {
                 return;
             };
-            let before = self.acknowledged;
+            let before = self.acknowledged.len();
             self.take(&mut client, &frame);
-            if self.acknowledged > before {
+            if self.acknowledged.len() > before {
                 // The test may have seen enough.
                 let _ = acknowledged.send(());
             }
@@ -136,29 +144,40 @@ impl Publisher {
     fn take(&mut self, client: &mut Client, frame: &Frame) {
         match frame.packet() {
             Packet::Puback(ack) => {
-                self.expect_success(ack);
-                self.close(ack.packet_id);
-                self.acknowledged += 1;
-            }
-            Packet::Pubrec(ack) => {
-                self.expect_success(ack);
-                let open = self.open.iter_mut();
-                let open = open.filter(|open| packet_id(open.number) == ack.packet_id);
-                for open in open {
-                    // A second one answers a PUBLISH that was sent again.
-                    self.acknowledged += u32::from(!open.received);
-                    open.received = true;
+                if let Some(open) = self.answered(ack) {
+                    let number = open.number;
+                    self.acknowledged.insert(number);
                 }
-                client.send_if_there(&Packet::Pubrel(Ack::success(ack.packet_id)));
+                self.close(ack.packet_id);
             }
+            Packet::Pubrec(ack) => match self.answered(ack) {
+                Some(open) => {
+                    open.received = true;
+                    let number = open.number;
+                    self.acknowledged.insert(number);
+                    client.send_if_there(&Packet::Pubrel(Ack::success(ack.packet_id)));
+                }
+                // It is over with the refusal [MQTT-4.3.3-9].
+                None => self.close(ack.packet_id),
+            },
             Packet::Pubcomp(ack) => self.close(ack.packet_id),
             other => panic!("{}: {other:?}", self.who.client_id),
         }
     }
 
-    fn expect_success(&self, ack: Ack<'_>) {
-        let reason = ack.reason;
-        assert_eq!(reason, ReasonCode::Success, "{}", self.who.client_id);
+    /// What an answer takes; `None` for what it refuses.
+    fn answered(&mut self, ack: Ack<'_>) -> Option<&mut Open> {
+        let mut open = self.open.iter_mut();
+        let open = open.find(|open| packet_id(open.number) == ack.packet_id);
+        let client_id = &self.who.client_id;
+        match ack.reason {
+            ReasonCode::Success => Some(open.unwrap_or_else(|| panic!("{client_id}: {ack:?}"))),
+            ReasonCode::QuotaExceeded => {
+                self.refused += 1;
+                None
+            }
+            _ => panic!("{client_id}: {ack:?}"),
+        }
     }
 
     fn close(&mut self, answered: PacketId) {

@@ -87,7 +87,8 @@ impl Daemon {
 
     fn launch(mut program: Command, directory: TempDir) -> Daemon {
         program
-            .args(["serve", "--config", "dunlin.toml"])
+            .args(["serve", "--config"])
+            .arg(directory.path().join("dunlin.toml"))
             .current_dir(&directory)
             .stderr(Stdio::piped());
         let (process, log) = run(&mut program);
