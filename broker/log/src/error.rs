@@ -51,7 +51,18 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::Disk { doing, error } => write!(f, "{doing}: {error}"),
+            OpenError::Disk { doing, error } => {
+                let advice = match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        "free some space there"
+                    }
+                    io::ErrorKind::PermissionDenied => {
+                        "let this process' user own the files of the directory"
+                    }
+                    _ => "check the disk",
+                };
+                write!(f, "{doing}: {error}: {advice}, then start again")
+            }
             OpenError::Damaged { file, offset, why } => write!(
                 f,
                 "{file} is damaged at byte {offset}: {why}; what was stored there and later may be lost. \

@@ -61,6 +61,14 @@ impl Storage {
             }
         });
         let disk = disk.map_err(|error| format!("data_dir {}: {error}", path.display()))?;
+        if let Some(torn) = &disk.found().torn {
+            tracing::warn!(
+                file = torn.file,
+                offset = torn.offset,
+                bytes = torn.bytes,
+                "removed a write that a crash had cut short; nobody was told of it"
+            );
+        }
         Ok(Storage::Disk(Arc::new(disk)))
     }
 

@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Waker;
 
-use dunlin_log::{CommitError, Counts, Disk as Files, Log, OpenError, Options, Position, Progress};
+use dunlin_log::{
+    CommitError, Counts, Disk as Files, Found, Log, OpenError, Options, Position, Progress,
+};
 use dunlin_router::ports::{Change, Commit, Queued, Reply, Retained, Store, StoreError, Urgency};
 use dunlin_session::{Message, SessionState};
 use parking_lot::Mutex;
@@ -108,6 +110,11 @@ impl Disk {
     /// Bytes of the files, and of what lives in them.
     pub fn bytes(&self) -> (u64, u64) {
         (self.log.bytes(), self.state.lock().image.live_bytes)
+    }
+
+    /// What opening found in the log.
+    pub fn found(&self) -> &Found {
+        self.log.found()
     }
 
     /// What the log has done so far.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dunlin_codec::{Connect, Packet, Publish, Qos, ReasonCode, Version};
 use tempfile::TempDir;
 
-use crate::daemon::{Daemon, LISTENER};
+use crate::daemon::{BINARY, Daemon, LISTENER};
 use crate::publisher::{Publisher, Until};
 use crate::small_disk::SmallDisk;
 use crate::subscriber::{END, Subscriber};
@@ -81,7 +81,7 @@ fn start(disk: &SmallDisk, reserve: u64) -> Daemon {
         disk.path("data").display()
     );
     Daemon::within(
-        disk.dunlin(),
+        disk.program(BINARY),
         TempDir::new().expect("a directory"),
         &settings,
     )

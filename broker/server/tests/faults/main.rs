@@ -11,6 +11,8 @@ mod scale;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod damage;
+mod directory;
 mod full;
 mod kill;
 mod persistent;
@@ -18,3 +20,4 @@ mod publisher;
 mod random;
 mod small_disk;
 mod subscriber;
+mod sync;

@@ -5,8 +5,6 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::daemon::BINARY;
-
 /// Bytes written at once to what fills it.
 const CHUNK: [u8; 4096] = [0xaa; 4096];
 
@@ -44,17 +42,17 @@ impl SmallDisk {
         }
     }
 
-    /// `dunlin` where the file system is mounted.
-    pub fn dunlin(&self) -> Command {
+    /// A program where the file system is mounted.
+    pub fn program(&self, name: &str) -> Command {
         let mut program = Command::new("nsenter");
         program
             .args(["--user", "--mount", "--preserve-credentials", "--target"])
             .arg(self.keeper.id().to_string())
-            .arg(BINARY);
+            .arg(name);
         program
     }
 
-    /// A path in it, as a program of [`SmallDisk::dunlin`] calls it.
+    /// A path in it, as a program of [`SmallDisk::program`] calls it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.mount_point.path().join(name)
     }
@@ -77,15 +75,15 @@ impl SmallDisk {
     }
 
     fn free_bytes(&self) -> u64 {
-        let space = rustix::fs::statvfs(self.from_outside()).expect("a file system");
+        let space = rustix::fs::statvfs(self.seen_from_here()).expect("a file system");
         space.f_bavail * space.f_frsize
     }
 
     fn ballast(&self) -> PathBuf {
-        self.from_outside().join("ballast")
+        self.seen_from_here().join("ballast")
     }
 
-    fn from_outside(&self) -> PathBuf {
+    fn seen_from_here(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.keeper.id()));
         let inside = self.mount_point.path().strip_prefix("/");
         root.join(inside.expect("an absolute path"))

@@ -74,10 +74,11 @@ impl Daemon {
         daemon
     }
 
-    /// A broker that may not come to listen.
-    pub fn attempt(directory: TempDir, toml: &str) -> Daemon {
+    /// The same when it will not come to listen: its exit code, and all that it said.
+    pub fn refused(program: Command, directory: TempDir, toml: &str) -> (Option<i32>, String) {
         let toml = complete(&directory, toml);
-        Daemon::spawn(directory, &toml)
+        write(&directory.path().join("dunlin.toml"), &toml);
+        Daemon::launch(program, directory).last_words()
     }
 
     fn spawn(directory: TempDir, toml: &str) -> Daemon {
