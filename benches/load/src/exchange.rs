@@ -25,6 +25,8 @@ pub struct Exchange<'a> {
     pub ledger: Ledger,
     /// From the intended moment of sending to each delivery.
     pub latencies: Histogram,
+    /// From there to the last acknowledgement of each message.
+    pub acknowledgements: Histogram,
     topics: Vec<String>,
     payload: Vec<u8>,
     started: Instant,
@@ -46,11 +48,18 @@ impl<'a> Exchange<'a> {
                 .collect(),
             payload: vec![0; plan.payload_bytes],
             latencies: Histogram::default(),
+            acknowledgements: Histogram::default(),
             started: Instant::now(),
             due: 0,
             in_turn: 0,
             sending: true,
         }
+    }
+
+    /// What was measured so far does not count.
+    pub fn forget_latencies(&mut self) {
+        self.latencies.clear();
+        self.acknowledgements.clear();
     }
 
     /// Turns for `duration`, or until `deliveries` more have arrived.
@@ -142,8 +151,8 @@ impl<'a> Exchange<'a> {
         intended: Instant,
         outbox: &mut Outbox<'_>,
     ) -> Result<(), Error> {
-        let (sequence, packet_id) = self.ledger.send(publisher)?;
         let intended_ns = (intended - self.started).as_nanos() as u64;
+        let (sequence, packet_id) = self.ledger.send(publisher, intended_ns)?;
         let stamp = Stamp {
             publisher,
             sequence,
@@ -227,8 +236,11 @@ impl<'a> Exchange<'a> {
         outbox: &mut Outbox<'_>,
     ) -> Result<(), Error> {
         let publisher = client as u32;
-        let finished = self.ledger.acknowledge(publisher, ack.packet_id)?;
-        self.refill(publisher, finished.into(), now, outbox)
+        let acknowledged = self.ledger.acknowledge(publisher, ack.packet_id)?;
+        let elapsed_ns = (now - self.started).as_nanos() as u64;
+        self.acknowledgements
+            .record(elapsed_ns.saturating_sub(acknowledged.intended_ns));
+        self.refill(publisher, acknowledged.finished.into(), now, outbox)
     }
 }
 

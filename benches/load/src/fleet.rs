@@ -8,7 +8,9 @@ use crate::error::Error;
 use crate::outbox::{Outbox, unexpected};
 use crate::poller::Poller;
 use crate::stream::{SCRATCH_BYTES, Stream};
-use dunlin_codec::{Connect, Decoded, Packet, PacketId, Qos, Version, decode};
+use dunlin_codec::{
+    Connect, Decoded, Packet, PacketId, PropertiesBuf, Property, Qos, Version, decode,
+};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use std::{
     io,
@@ -50,6 +52,15 @@ impl Target {
     }
 }
 
+/// How long a session lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// As long as its connection.
+    OfConnection,
+    /// Longer than the run.
+    Persistent,
+}
+
 /// All connections.
 pub struct Fleet {
     target: Target,
@@ -85,7 +96,7 @@ impl Fleet {
 
     /// Adds `count` clients and waits until the broker has accepted them. Returns
     /// the smallest receive maximum that it gave.
-    pub fn connect(&mut self, count: usize) -> Result<u16, Error> {
+    pub fn connect(&mut self, count: usize, session: SessionKind) -> Result<u16, Error> {
         let mut connacks = Connacks {
             accepted: 0,
             receive_maximum: u16::MAX,
@@ -93,7 +104,7 @@ impl Fleet {
         let mut asked = 0;
         while connacks.accepted < count {
             while asked < count && asked - connacks.accepted < ASKED_AT_ONCE {
-                self.open()
+                self.open(session)
                     .map_err(Error::machine("connect to the broker"))?;
                 asked += 1;
             }
@@ -165,7 +176,7 @@ impl Fleet {
         }
     }
 
-    fn open(&mut self) -> io::Result<()> {
+    fn open(&mut self, session: SessionKind) -> io::Result<()> {
         let client = self.clients.len();
         let source = client / PER_SOURCE;
         let socket = connect_from(source as u8, self.target.address)?;
@@ -173,9 +184,16 @@ impl Fleet {
         net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
         self.poller.add(&socket, client)?;
         self.clients.push(Stream::new(socket)?);
+        let version = self.target.version;
+        let mut properties = PropertiesBuf::new();
+        if session == SessionKind::Persistent && version == Version::Mqtt5 {
+            let never = Property::SessionExpiryInterval(u32::MAX);
+            properties.push(never).map_err(io::Error::other)?;
+        }
         let connect = Packet::Connect(Connect {
-            version: self.target.version,
-            clean_start: true,
+            version,
+            clean_start: session == SessionKind::OfConnection,
+            properties: properties.as_properties(),
             client_id: &format!("load-{client}"),
             ..Connect::default()
         });

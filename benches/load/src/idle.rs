@@ -1,7 +1,7 @@
 //! What clients cost that connect, subscribe once and then do nothing.
 
 use crate::error::Error;
-use crate::fleet::{Fleet, Target};
+use crate::fleet::{Fleet, SessionKind, Target};
 use crate::process::{Process, allow_open_files};
 use crate::report::IdleReport;
 use dunlin_codec::Qos;
@@ -23,7 +23,7 @@ pub fn run(target: Target, process: Process, connections: usize) -> Result<IdleR
     let started = Instant::now();
 
     let mut fleet = Fleet::new(target)?;
-    fleet.connect(connections)?;
+    fleet.connect(connections, SessionKind::OfConnection)?;
     let connect_time = started.elapsed();
     let cpu_connected = process.cpu_time()?;
 

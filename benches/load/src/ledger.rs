@@ -46,8 +46,18 @@ struct Window {
     open: VecDeque<Message>,
 }
 
+/// What an acknowledgement was of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// When the message was to be sent, as [`Ledger::send`] was told.
+    pub intended_ns: u64,
+    /// Nothing is owed of the message any more.
+    pub finished: bool,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Message {
+    intended_ns: u64,
     /// Deliveries that have not arrived.
     owed: u32,
     acknowledged: bool,
@@ -82,10 +92,14 @@ impl Ledger {
         self.unfinished
     }
 
-    /// Enters a message of `publisher`; returns its sequence number and the packet
+    /// Enters a message of `publisher` that is to be sent at `intended_ns`; returns its sequence number and the packet
     /// id to send it with. An error if the broker is a whole round of packet ids
     /// behind.
-    pub fn send(&mut self, publisher: u32) -> Result<(u32, Option<PacketId>), Error> {
+    pub fn send(
+        &mut self,
+        publisher: u32,
+        intended_ns: u64,
+    ) -> Result<(u32, Option<PacketId>), Error> {
         let window = &mut self.publishers[publisher as usize];
         if window.open.len() >= OPEN {
             let what = format!("is {OPEN} messages behind publisher {publisher}");
@@ -94,6 +108,7 @@ impl Ledger {
         let acknowledged = self.qos == Qos::AtMostOnce;
         let sequence = window.first + window.open.len() as u32;
         window.open.push_back(Message {
+            intended_ns,
             owed: self.crowd.receivers(),
             acknowledged,
         });
@@ -104,9 +119,13 @@ impl Ledger {
         Ok((sequence, packet_id))
     }
 
-    /// Enters the last acknowledgement of a message of `publisher`; returns
-    /// whether that finished it. An error if no such message is open.
-    pub fn acknowledge(&mut self, publisher: u32, packet_id: PacketId) -> Result<bool, Error> {
+    /// Enters the last acknowledgement of a message of `publisher`. An error if no
+    /// such message is open.
+    pub fn acknowledge(
+        &mut self,
+        publisher: u32,
+        packet_id: PacketId,
+    ) -> Result<Acknowledged, Error> {
         let window = &mut self.publishers[publisher as usize];
         let first_id = window.first % PACKET_IDS;
         let offset = (u32::from(packet_id.get()) - 1 + PACKET_IDS - first_id) % PACKET_IDS;
@@ -117,10 +136,13 @@ impl Ledger {
         };
         message.acknowledged = true;
         self.totals.acknowledged += 1;
-        let finished = message.finished();
-        self.unfinished -= u64::from(finished);
+        let acknowledged = Acknowledged {
+            intended_ns: message.intended_ns,
+            finished: message.finished(),
+        };
+        self.unfinished -= u64::from(acknowledged.finished);
         window.forget_finished();
-        Ok(finished)
+        Ok(acknowledged)
     }
 
     /// Enters a delivery; returns how many messages it finished. An error if it
@@ -220,11 +242,15 @@ mod tests {
     #[test]
     fn a_message_is_finished_when_all_have_it_and_it_is_acknowledged() -> Result<(), Error> {
         let mut ledger = ledger(Pattern::Fan, 1, 2, Qos::AtLeastOnce);
-        let (sequence, Some(packet_id)) = ledger.send(0)? else {
+        let (sequence, Some(packet_id)) = ledger.send(0, 7)? else {
             panic!("QoS 1 has a packet id");
         };
         assert_eq!(ledger.deliver(0, 0, sequence)?, 0);
-        assert!(!ledger.acknowledge(0, packet_id)?);
+        let acknowledged = ledger.acknowledge(0, packet_id)?;
+        assert_eq!(
+            (acknowledged.intended_ns, acknowledged.finished),
+            (7, false)
+        );
         assert_eq!(ledger.unfinished(), 1);
         assert_eq!(ledger.deliver(0, 1, sequence)?, 1);
         assert_eq!(ledger.unfinished(), 0);
@@ -236,10 +262,10 @@ mod tests {
     fn packet_ids_go_round() -> Result<(), Error> {
         let mut ledger = ledger(Pattern::Pairs, 1, 1, Qos::AtLeastOnce);
         for count in 0..140_000_u32 {
-            let (sequence, packet_id) = ledger.send(0)?;
+            let (sequence, packet_id) = ledger.send(0, 7)?;
             assert_eq!(sequence, count);
             assert_eq!(ledger.deliver(0, 0, sequence)?, 0);
-            assert!(ledger.acknowledge(0, packet_id.expect("QoS 1"))?);
+            assert!(ledger.acknowledge(0, packet_id.expect("QoS 1"))?.finished);
         }
         assert_eq!(ledger.totals().acknowledged, 140_000);
         Ok(())
@@ -249,9 +275,9 @@ mod tests {
     fn a_publisher_is_at_most_a_round_of_packet_ids_ahead() -> Result<(), Error> {
         let mut ledger = ledger(Pattern::Pairs, 1, 1, Qos::AtLeastOnce);
         for _ in 0..OPEN {
-            ledger.send(0)?;
+            ledger.send(0, 7)?;
         }
-        assert!(matches!(ledger.send(0), Err(Error::Broker(_))));
+        assert!(matches!(ledger.send(0, 7), Err(Error::Broker(_))));
         Ok(())
     }
 
@@ -259,7 +285,7 @@ mod tests {
     fn a_gap_is_lost_and_what_comes_late_is_repeated() -> Result<(), Error> {
         let mut ledger = ledger(Pattern::Pairs, 1, 1, Qos::AtMostOnce);
         for _ in 0..3 {
-            ledger.send(0)?;
+            ledger.send(0, 7)?;
         }
         assert_eq!(ledger.deliver(0, 0, 2)?, 3, "two are passed over");
         assert_eq!(ledger.deliver(0, 0, 1)?, 0);
@@ -278,7 +304,7 @@ mod tests {
     fn a_shared_message_goes_to_one_member_in_any_order() -> Result<(), Error> {
         let mut ledger = ledger(Pattern::Shared, 1, 2, Qos::AtMostOnce);
         for _ in 0..3 {
-            ledger.send(0)?;
+            ledger.send(0, 7)?;
         }
         assert_eq!(ledger.deliver(0, 0, 1)?, 1);
         assert_eq!(ledger.deliver(0, 1, 0)?, 1);
@@ -291,14 +317,14 @@ mod tests {
     #[test]
     fn giving_up_counts_what_is_owed_and_goes_on() -> Result<(), Error> {
         let mut ledger = ledger(Pattern::Fan, 2, 3, Qos::AtMostOnce);
-        ledger.send(0)?;
-        ledger.send(0)?;
+        ledger.send(0, 7)?;
+        ledger.send(0, 7)?;
         ledger.deliver(0, 1, 0)?;
         assert_eq!(ledger.give_up(), [2, 0]);
         assert_eq!((ledger.totals().lost, ledger.unfinished()), (5, 0));
         assert_eq!(ledger.deliver(0, 0, 1)?, 0);
         assert_eq!(ledger.totals().repeated, 1, "it came late");
-        let (sequence, _) = ledger.send(0)?;
+        let (sequence, _) = ledger.send(0, 7)?;
         assert_eq!(sequence, 2);
         assert_eq!(ledger.deliver(0, 2, 2)?, 0);
         assert_eq!(ledger.totals().lost, 5);

@@ -59,7 +59,7 @@ struct Broker {
 struct Traffic {
     #[command(flatten)]
     broker: Broker,
-    /// Process id of the broker, to read its CPU time.
+    /// Process id of the broker, to read its CPU time and what it writes.
     #[arg(long)]
     broker_pid: Option<u32>,
     /// How publishers and subscribers meet.
@@ -74,6 +74,9 @@ struct Traffic {
     /// Of messages and subscriptions.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
     qos: u8,
+    /// Subscribers have sessions that outlive their connections.
+    #[arg(long)]
+    persistent: bool,
     /// Length of a payload in bytes.
     #[arg(long, default_value_t = 64, value_parser = payload_bytes)]
     payload: usize,
@@ -206,6 +209,7 @@ impl Traffic {
                 1 => Qos::AtLeastOnce,
                 _ => Qos::ExactlyOnce,
             },
+            persistent: self.persistent,
             payload_bytes: self.payload,
             pace: match (self.rate, self.together) {
                 (Some(rate), _) => Pace::PerSecond(rate),

@@ -24,6 +24,12 @@ impl Process {
         Ok(Duration::from_secs(1) * ticks / per_second as u32)
     }
 
+    /// Bytes that it has caused to be written to disks.
+    pub fn written(self) -> Result<u64, Error> {
+        let path = format!("/proc/{}/io", self.0);
+        read(&path).and_then(|text| find(&path, written_bytes(&text)))
+    }
+
     /// Resident memory in bytes, from a walk of its page tables (the counters
     /// in `/proc/PID/status` lag behind).
     pub fn memory(self) -> Result<u64, Error> {
@@ -67,6 +73,11 @@ fn cpu_ticks(stat: &str) -> Option<u32> {
     user.checked_add(system)
 }
 
+fn written_bytes(io: &str) -> Option<u64> {
+    let line = io.lines().find_map(|l| l.strip_prefix("write_bytes:"))?;
+    line.trim().parse().ok()
+}
+
 fn resident_bytes(smaps_rollup: &str) -> Option<u64> {
     let line = smaps_rollup.lines().find_map(|l| l.strip_prefix("Rss:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -89,6 +100,13 @@ mod tests {
         let text = "55-7f ---p 00 00:00 0 [rollup]\nRss:    1720 kB\nPss:   86 kB\n";
         assert_eq!(resident_bytes(text), Some(1720 * 1024));
         assert_eq!(resident_bytes("Pss: 86 kB\n"), None);
+    }
+
+    #[test]
+    fn what_went_to_disks_is_not_what_was_written_to_pipes() {
+        let text = "wchar: 5\nread_bytes: 6\nwrite_bytes: 4096\ncancelled_write_bytes: 7\n";
+        assert_eq!(written_bytes(text), Some(4096));
+        assert_eq!(written_bytes("wchar: 5\n"), None);
     }
 
     #[test]

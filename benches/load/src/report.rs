@@ -19,6 +19,8 @@ pub struct TrafficReport {
     pub qos: u8,
     /// 3, 4 (MQTT 3.1.1) or 5.
     pub protocol_level: u8,
+    /// Whether the subscribers' sessions outlive their connections.
+    pub persistent: bool,
     /// Length of a payload.
     pub payload_bytes: usize,
     /// When publishers sent.
@@ -27,12 +29,18 @@ pub struct TrafficReport {
     pub seconds: f64,
     /// Deliveries in the measured section.
     pub deliveries: u64,
-    /// The broker's CPU time for each of them, in microseconds.
+    /// Messages in the measured section that the broker has taken over (QoS > 0).
+    pub acknowledged: u64,
+    /// What the broker's process wrote to disks for each of them, in bytes.
+    pub broker_written_bytes: Option<f64>,
+    /// The broker's CPU time for each delivery, in microseconds.
     pub broker_cpu_us: Option<f64>,
     /// The load generator's.
     pub our_cpu_us: f64,
     /// From the intended moment of sending to delivery.
     pub latency: Option<Latency>,
+    /// From there to the last acknowledgement (QoS > 0).
+    pub acknowledgement: Option<Latency>,
     /// Messages in the whole run.
     pub sent: u64,
     /// Deliveries in the whole run.
@@ -129,6 +137,13 @@ impl Report for TrafficReport {
                 .map(|us| ("broker us", format!("{us:.2}"))),
         );
         columns.extend(self.latency.iter().flat_map(Latency::columns));
+        if let Some(latency) = &self.acknowledgement {
+            columns.push(("ack p50 us", format!("{:.0}", latency.p50_us)));
+            columns.push(("ack p99 us", format!("{:.0}", latency.p99_us)));
+        }
+        if let Some(bytes) = self.broker_written_bytes {
+            columns.push(("written", format!("{bytes:.0}")));
+        }
         columns.push(("lost", self.lost.to_string()));
         columns.push(("repeated", self.repeated.to_string()));
         columns

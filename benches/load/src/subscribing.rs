@@ -1,7 +1,7 @@
 //! How long a SUBSCRIBE waits for its SUBACK.
 
 use crate::error::Error;
-use crate::fleet::{Fleet, Inbox, Target};
+use crate::fleet::{Fleet, Inbox, SessionKind, Target};
 use crate::histogram::Histogram;
 use crate::outbox::{Outbox, unexpected};
 use crate::process::Process;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Subscribes one client to `count` filters, one after the other.
 pub fn run(target: Target, process: Option<Process>, count: u32) -> Result<SubscribeReport, Error> {
     let mut fleet = Fleet::new(target)?;
-    fleet.connect(1)?;
+    fleet.connect(1, SessionKind::OfConnection)?;
     let mut subacks = Subacks::default();
     let before = process.map(Process::cpu_time).transpose()?;
     for index in 0..count {

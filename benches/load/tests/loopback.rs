@@ -48,6 +48,7 @@ fn plan(target: Target, crowd: Crowd, qos: Qos, pace: Pace) -> Plan {
         process: Some(Process::current()),
         crowd,
         qos,
+        persistent: true,
         payload_bytes: 100,
         pace,
         warm_up: Duration::from_millis(1),
