@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{AllowAnonymous, Config, Listener, Loaded, Protocol, Request, Source, print};
+use crate::config::{
+    AllowAnonymous, Config, Durability, Listener, Loaded, Protocol, Request, Source, Store, print,
+};
 
 /// `dunlin`
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
@@ -134,7 +136,7 @@ pub struct Passwd {
 }
 
 /// What `dunlin check` prints of a good configuration: warnings, a line per
-/// listener, and the keys that are not at their default.
+/// listener, where state is kept, and the keys that are not at their default.
 pub fn report(loaded: &Loaded) -> String {
     let mut out = String::new();
     for warning in &loaded.warnings {
@@ -145,11 +147,26 @@ pub fn report(loaded: &Loaded) -> String {
     for listener in &loaded.config.listeners {
         writeln!(out, "  {}", describe(&loaded.config, listener)).ok();
     }
+    writeln!(out, "{}", describe_store(&loaded.config)).ok();
     match print::toml(&loaded.config).as_str() {
         "" => out.push_str("Everything else is at its default.\n"),
         keys => write!(out, "These keys are not at their default:\n\n{keys}").unwrap_or_default(),
     }
     out
+}
+
+fn describe_store(config: &Config) -> String {
+    let data_dir = config.data_dir.display();
+    match (config.store, config.durability) {
+        (Store::Memory, _) => "A restart would forget sessions and retained messages.".into(),
+        (Store::Disk, Durability::Fsync) => {
+            format!("Sessions and retained messages would be kept in {data_dir}.")
+        }
+        (Store::Disk, Durability::Os) => format!(
+            "Sessions and retained messages would be kept in {data_dir}, where power loss may take \
+             the last ones."
+        ),
+    }
 }
 
 fn describe(config: &Config, listener: &Listener) -> String {

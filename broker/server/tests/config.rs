@@ -470,10 +470,51 @@ fn check_says_what_would_run() {
         cli::report(&loaded),
         "The configuration is good. These would listen:\n  \
          [::]:8080: MQTT over WebSocket; anonymous clients from this machine only, no users\n\
+         Sessions and retained messages would be kept in dunlin-data.\n\
          These keys are not at their default:\n\n\
          [[listeners]]\naddress = \"[::]:8080\"\nprotocol = \"websockets\"\n\n\
          [sys]\ninterval = \"1s\"\n"
     );
+}
+
+#[test]
+fn check_says_where_state_is_kept() {
+    for (settings, expected) in [
+        (
+            "store = \"memory\"",
+            "A restart would forget sessions and retained messages.",
+        ),
+        (
+            "data_dir = \"state\"\ndurability = \"os\"",
+            "Sessions and retained messages would be kept in state, where power loss may take the \
+             last ones.",
+        ),
+    ] {
+        let (_directory, request) = request(settings);
+        let report = cli::report(&load(&request).expect("the file is good"));
+        assert!(report.lines().any(|line| line == expected), "{report}");
+    }
+}
+
+#[test]
+fn a_data_dir_that_cannot_be_one_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let file = file.display();
+    for data_dir in [file.to_string(), format!("{file}/below/it")] {
+        let text = wrong(&format!("workers = 1\ndata_dir = \"{data_dir}\"\n"));
+        let expected = format!(
+            "dunlin.toml:2: data_dir: {file} is not a directory; move it away, or choose another \
+             data_dir"
+        );
+        assert_eq!(text, expected);
+        // Nobody asks where nothing is kept.
+        good(&format!("store = \"memory\"\ndata_dir = \"{data_dir}\"\n"));
+    }
+    let new = directory.path().join("new/below");
+    good(&format!("data_dir = \"{}\"\n", new.display()));
+    assert!(!new.exists(), "asking makes nothing");
 }
 
 /// A file in which every key of the reference is written with its default.

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use dunlin::config::load::import;
 use dunlin::config::{
-    AllowAnonymous, ByteSize, Config, ListenAddress, Loaded, LogDestination, LogLevel,
-    MemoryBudget, Protocol, Request, Source, TlsVersion, load, print,
+    AllowAnonymous, ByteSize, Config, Durability, ListenAddress, Loaded, LogDestination, LogLevel,
+    MemoryBudget, Protocol, Request, Source, Store, TlsVersion, load, print,
 };
 use dunlin::mosquitto::directives::{self, DIRECTIVES, Scope, Treatment};
 use dunlin::mosquitto::lines::INCLUDED_FILES_MAX;
@@ -213,6 +214,100 @@ fn every_directive_that_is_one_key_sets_it() {
 }
 
 #[test]
+fn persistence_is_a_store() {
+    let config = good("persistence_location /var/lib/m/").config;
+    assert_eq!(
+        config.store,
+        Store::Memory,
+        "Mosquitto keeps nothing unasked"
+    );
+    let text = "persistence_location /var/lib/m/\npersistence true\npersistence_file m.db\n\
+                autosave_interval 300\nautosave_on_changes false\n";
+    let loaded = good(text);
+    assert_eq!(loaded.config.store, Store::Disk);
+    assert_eq!(loaded.config.data_dir, Path::new("/var/lib/m/dunlin-data"));
+    assert_eq!(loaded.config.durability, Durability::Fsync);
+    assert_eq!(
+        warnings(text),
+        [
+            "m.conf:3: persistence_file: is ignored: the store is a directory with names of its own",
+            "m.conf:4: autosave_interval: is ignored: every change is written at once",
+            "m.conf:5: autosave_on_changes: is ignored: every change is written at once",
+            "m.conf:2: persistence: sessions and retained messages are kept in \
+             /var/lib/m/dunlin-data; nothing is imported from Mosquitto's own file, whose format is \
+             another",
+        ]
+    );
+    // Without a location they are where the broker is started, and the last word counts.
+    let config = good("persistence false\npersistence 1").config;
+    assert_eq!(config.store, Store::Disk);
+    assert_eq!(config.data_dir, Path::new("dunlin-data"));
+    assert_eq!(
+        good("persistence 1\npersistence 0").config.store,
+        Store::Memory
+    );
+}
+
+#[test]
+fn queues_and_expiry_are_bounded_as_asked() {
+    let queue = |text: &str| {
+        let config = good(text).config;
+        let limits = &config.limits;
+        (limits.queued_messages, limits.queued_bytes)
+    };
+    let some = Some(ByteSize(5000));
+    assert_eq!(queue("max_queued_messages 7"), (Some(7), None));
+    assert_eq!(queue("max_queued_messages 0"), (None, None));
+    assert_eq!(queue("max_queued_bytes 5000"), (Some(1000), some));
+    assert_eq!(queue("max_queued_bytes 0"), (Some(1000), None));
+    assert!(!good("").config.sessions.queue_qos0);
+    for (text, hours) in [
+        ("5h", 5),
+        ("3d", 72),
+        ("2w", 336),
+        ("2m", 1440),
+        ("1y", 8760),
+    ] {
+        let config = good(&format!("persistent_client_expiration {text}")).config;
+        let expected = Duration::from_secs(hours * 3600);
+        assert_eq!(config.sessions.session_expiry_max, Some(expected), "{text}");
+    }
+}
+
+/// As the command prints it, for a file that names no directory of this machine.
+#[test]
+fn what_is_persistent_is_printed() {
+    let (_directory, path) = file(
+        "persistence true\npersistence_location /no/such/place\nautosave_interval 10\n\
+         queue_qos0_messages true\nmax_queued_messages 50\nmax_queued_bytes 4096\n\
+         persistent_client_expiration 1w\n",
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_dunlin"))
+        .arg("import-mosquitto")
+        .arg(&path)
+        .output()
+        .expect("a process");
+    assert!(output.status.success());
+    let warnings = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(warnings.lines().count(), 2, "{warnings}");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    for line in [
+        "data_dir = \"/no/such/place/dunlin-data\"",
+        "queued_messages = 50",
+        "queued_bytes = \"4 KiB\"",
+        "queue_qos0 = true",
+        "session_expiry_max = \"7d\"",
+    ] {
+        assert!(printed.lines().any(|one| one == line), "{line}: {printed}");
+    }
+    // The default is not printed; memory would be.
+    assert!(!printed.contains("store ="), "{printed}");
+    let (_directory, path) = file("");
+    let memory = print::toml(&import(path).expect("the file is good").config);
+    assert!(memory.contains("store = \"memory\""), "{memory}");
+}
+
+#[test]
 fn tls_and_certificates() {
     let text = "listener 8883\ncafile ca.pem\ncapath certs\ncertfile c.pem\nkeyfile k.pem\n\
                 crlfile crl.pem\ntls_version tlsv1.3\ntls_keyform pem\n";
@@ -353,6 +448,23 @@ const BAD: &[(&str, &str)] = &[
     (
         "listener 1\ntls_version tlsv1.1",
         "m.conf:2: tls_version: TLS 1.1 is not offered, as it is broken; use tlsv1.2",
+    ),
+    (
+        "persistence_location /a\npersistence_location /b",
+        "m.conf:2: persistence_location: stands already in line 1; remove one of them",
+    ),
+    (
+        "persistence_location",
+        "m.conf:1: persistence_location: needs a directory behind it",
+    ),
+    (
+        "persistence maybe",
+        "m.conf:1: persistence: needs true or false, not \"maybe\"",
+    ),
+    (
+        "persistent_client_expiration 14dd",
+        "m.conf:1: persistent_client_expiration: needs a number and h, d, w, m or y, as 14d, not \
+         \"14dd\"",
     ),
     (
         "persistent_client_expiration 14",

@@ -6,12 +6,20 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+
 use super::address::ListenAddress;
-use super::broker::{Admin, Config, LogDestination};
+use super::broker::{Admin, Config, LogDestination, Store};
 use super::file::cannot_read;
 use super::listener::{AllowAnonymous, Listener, Protocol, Tls};
 use super::node::Origin;
 use super::problem::Problem;
+
+/// To list a directory, to open what is in it, and to make files.
+const MAY_USE: Access = Access::EXEC_OK
+    .union(Access::READ_OK)
+    .union(Access::WRITE_OK);
 
 /// Characters of the shortest `admin.token`.
 const TOKEN_MIN: usize = 16;
@@ -79,6 +87,9 @@ impl Check<'_> {
         }
         if let Some(path) = &config.pid_file {
             self.writable("pid_file", path);
+        }
+        if config.store == Store::Disk {
+            self.directory("data_dir", &config.data_dir);
         }
         self.admin(&config.admin);
     }
@@ -291,6 +302,32 @@ impl Check<'_> {
             );
             self.problem(key, &text);
         }
+    }
+
+    /// Whether a directory can be written to, or can be made. Nothing is made, and nothing locked:
+    /// the broker that is asked about may be running there.
+    fn directory(&mut self, key: &str, path: &Path) {
+        if self.files == Files::Elsewhere {
+            return;
+        }
+        let is_there = |path: &&Path| path.symlink_metadata().is_ok();
+        // Above a relative path is where dunlin was started.
+        let nearest = path.ancestors().find(is_there).unwrap_or(Path::new("."));
+        let shown = nearest.display();
+        let text = match accessat(CWD, nearest, MAY_USE, AtFlags::EACCESS) {
+            _ if !nearest.is_dir() => {
+                format!("{shown} is not a directory; move it away, or choose another data_dir")
+            }
+            Ok(()) => return,
+            Err(Errno::ROFS) => {
+                format!("{shown} is mounted read-only; mount it for writing, or choose another")
+            }
+            Err(error) => format!(
+                "{shown} cannot be written to: {}; let dunlin's user own it, or choose another",
+                std::io::Error::from(error)
+            ),
+        };
+        self.problem(key, &text);
     }
 
     fn problem(&mut self, key: &str, text: &str) {

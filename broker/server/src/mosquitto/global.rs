@@ -35,6 +35,7 @@ pub fn persistence_location(translation: &mut Translation, line: &Line) -> Resul
     if line.argument.is_empty() {
         return Err("needs a directory behind it".into());
     }
+    translation.only_once(line, usize::MAX)?;
     let location = Path::new(&line.argument);
     let data_dir = location.join(Config::default().data_dir);
     translation.set_text("data_dir", &data_dir.to_string_lossy(), line);
@@ -75,11 +76,8 @@ pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), Stri
         'y' => 365 * 24,
         _ => return Err(wrong()),
     };
-    let number = line
-        .argument
-        .trim_end_matches(unit)
-        .parse::<u32>()
-        .map_err(|_| wrong())?;
+    let number = line.argument.strip_suffix(unit).ok_or_else(wrong)?;
+    let number = number.parse::<u32>().map_err(|_| wrong())?;
     let text = format!("{}h", u64::from(number) * hours);
     translation.set_text("sessions.session_expiry_max", &text, line);
     Ok(())

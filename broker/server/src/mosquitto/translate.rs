@@ -240,7 +240,12 @@ impl Translation {
         Ok(())
     }
 
-    fn only_once(&mut self, line: &Line, scope: usize) -> Result<(), String> {
+    /// Notes a directive that may stand only once in its scope: a listener's index, or `usize::MAX`
+    /// for the whole broker.
+    ///
+    /// # Errors
+    /// It stands there already.
+    pub fn only_once(&mut self, line: &Line, scope: usize) -> Result<(), String> {
         match self.once.insert((scope, line.name.clone()), line.number) {
             Some(first) => Err(format!(
                 "stands already in line {first}; remove one of them"
