@@ -47,13 +47,17 @@ fn open(path: &PathBuf) -> Disk {
 fn fill(path: &PathBuf) {
     let begun = Instant::now();
     let disk = open(path);
+    let commit_some =
+        |n: u64| while n % 10_000 == 0 && disk.commit().expect("a disk that works") {};
     for session in 1..=SESSIONS {
         begin(&disk, session);
-        for n in 0..QUEUED {
-            queue(&disk, session, n);
-        }
-        if session % 1_000 == 0 {
-            while disk.commit().expect("a disk that works") {}
+        commit_some(session);
+    }
+    // Round by round, so that what one session has is far apart.
+    for round in 0..QUEUED {
+        for session in 1..=SESSIONS {
+            queue(&disk, session, round);
+            commit_some(session);
         }
     }
     println!("filled in {:.1} s", begun.elapsed().as_secs_f64());

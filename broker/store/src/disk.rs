@@ -112,6 +112,22 @@ impl Disk {
         (self.log.bytes(), self.state.lock().image.live_bytes)
     }
 
+    /// How many files there are.
+    pub fn segments(&self) -> u64 {
+        let (oldest, newest) = self.log.segments();
+        newest - oldest + 1
+    }
+
+    /// Messages stored, each counted once however many queues it is in.
+    pub fn messages(&self) -> u64 {
+        self.state.lock().image.messages.len() as u64
+    }
+
+    /// Bytes recorded and not yet committed.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.log.buffered_bytes() as u64
+    }
+
     /// What opening found in the log.
     pub fn found(&self) -> &Found {
         self.log.found()

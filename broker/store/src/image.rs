@@ -19,8 +19,8 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 /// All that lives.
 #[derive(Debug, Default)]
 pub(crate) struct Image {
-    pub sessions: Map<u64, Session>,
-    pub messages: Map<u64, Kept>,
+    pub sessions: BTreeMap<u64, Session>,
+    pub messages: BTreeMap<u64, Kept>,
     /// Topic to message.
     pub retained: Map<Box<str>, u64>,
     /// The largest number that a session ever had.
