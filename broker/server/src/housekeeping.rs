@@ -1,6 +1,7 @@
 //! What is done every now and then.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +25,11 @@ const SHED_PAUSE: Duration = Duration::from_secs(1);
 const SWEEP_TICK: Duration = Duration::from_secs(1);
 
 /// Does due work of sessions that have no connection, for ever.
-pub async fn sessions(router: Arc<Router>, dispatch: &RefCell<Dispatch>) {
+pub async fn sessions(router: Arc<Router>, dispatch: Rc<RefCell<Dispatch>>) {
     let mut tick = every(TICK);
     loop {
         tick.tick().await;
-        router.run_due(router.now(), dispatch).await;
+        router.run_due(router.now(), &dispatch).await;
         dispatch.borrow_mut().flush();
     }
 }
@@ -78,7 +79,7 @@ pub async fn memory(router: Arc<Router>, config: &Config) {
 }
 
 /// Watches the room on the disk, for ever.
-pub async fn storage(router: Arc<Router>, storage: &Storage) {
+pub async fn storage(router: Arc<Router>, storage: Storage) {
     let mut tick = every(STORAGE_TICK);
     loop {
         tick.tick().await;

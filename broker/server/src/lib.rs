@@ -17,6 +17,7 @@ mod open_files;
 mod passwd;
 mod pid_file;
 mod reload;
+mod restore;
 pub mod serve;
 mod storage;
 mod store;

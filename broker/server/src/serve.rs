@@ -15,17 +15,19 @@ use dunlin_time::Clock;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::acceptor::{AcceptLimits, Pace, Shared};
-use crate::admin::{self, Admin, ReloadRequest};
+use crate::admin::{self, Admin, Door, ReloadRequest};
 use crate::config::{self, AllowAnonymous, Config, Invalid, Loaded, Request};
 use crate::listeners::Listeners;
 use crate::logging::LogHandle;
 use crate::pid_file::PidFile;
+use crate::restore::{Restored, restore};
 use crate::storage::{Storage, Threads};
 use crate::workers::{Thread, Workers};
-use crate::{housekeeping, logging, open_files, reload, wiring};
+use crate::{housekeeping, logging, open_files, reload};
 
 /// Reloads that the API may have asked for and that are not done yet.
 const RELOADS: usize = 4;
@@ -47,7 +49,13 @@ pub fn run(request: Request) -> Result<(), String> {
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
-        let broker = Broker::start(loaded, log).await?;
+        let broker = tokio::select! {
+            broker = Broker::start(loaded, log) => broker?,
+            () = signals.stop() => {
+                tracing::info!("stopped before it had started");
+                return Ok(());
+            }
+        };
         broker.run(&request, &mut signals).await
     })
 }
@@ -76,10 +84,13 @@ impl Broker {
         let clock = Clock::start();
         let metrics = Arc::new(Registry::default());
         say_hello(config);
-        let storage = Storage::open(config)?;
-        let router = wiring::router(config);
-        let router = Router::new(router, clock, storage.store(), metrics.clone());
-        storage.restore(&router, &metrics.cells());
+        let door = Rc::new(Door::default());
+        open_door(&loaded, door.clone()).await?;
+        let Restored {
+            storage,
+            router,
+            took,
+        } = restore(config, clock, &metrics, door.progress()).await?;
         let writing = storage
             .start()
             .map_err(|error| format!("cannot start to write to data_dir: {error}"))?;
@@ -106,6 +117,8 @@ impl Broker {
         let (reload, reloads) = mpsc::channel(RELOADS);
         let admin = Rc::new(Admin {
             router: router.clone(),
+            storage: storage.clone(),
+            recovery: took,
             admissions: admissions.clone(),
             dispatch: dispatch.clone(),
             listeners: listeners.clone(),
@@ -117,7 +130,8 @@ impl Broker {
             draining: Cell::new(false),
             reload,
         });
-        open_admin(&loaded, admin.clone()).await?;
+        door.started(admin.clone());
+        tracing::info!("ready for clients");
         Ok(Broker {
             loaded,
             log,
@@ -136,6 +150,7 @@ impl Broker {
 
     async fn run(mut self, request: &Request, signals: &mut Signals) -> Result<(), String> {
         let router = self.router.clone();
+        self.keep_house();
         let mut watch = reload::Watch::new(&self.loaded);
         loop {
             let cause = {
@@ -145,10 +160,7 @@ impl Broker {
                     signal = signals.next() => signal,
                     () = watch.changed() => Wake::Reload(None),
                     Some(reply) = self.reloads.recv() => Wake::Reload(Some(reply)),
-                    () = housekeeping::sessions(router.clone(), dispatch) => continue,
-                    () = housekeeping::retained(router.clone()) => continue,
                     () = housekeeping::memory(router.clone(), config) => continue,
-                    () = housekeeping::storage(router.clone(), &self.storage) => continue,
                     () = housekeeping::system_topics(router.clone(), config.sys.interval, dispatch) => continue,
                 }
             };
@@ -160,6 +172,15 @@ impl Broker {
                 Wake::Stop => return self.drain(signals).await,
             }
         }
+    }
+
+    /// Starts what goes on to the end, whatever is reloaded: nothing of it is left half done.
+    fn keep_house(&self) {
+        let router = &self.router;
+        let dispatch = self.dispatch.clone();
+        spawn_local(housekeeping::sessions(router.clone(), dispatch));
+        spawn_local(housekeeping::retained(router.clone()));
+        spawn_local(housekeeping::storage(router.clone(), self.storage.clone()));
     }
 
     fn reload(&mut self, request: &Request, reply: Option<ReloadRequest>) {
@@ -206,11 +227,11 @@ impl Broker {
 }
 
 /// Opens the operator's door. Where nobody asked for it, a broker goes on without.
-async fn open_admin(loaded: &Loaded, admin: Rc<Admin>) -> Result<(), String> {
+async fn open_door(loaded: &Loaded, door: Rc<Door>) -> Result<(), String> {
     let Some(address) = loaded.config.admin.address else {
         return Ok(());
     };
-    match admin::open(address, admin).await {
+    match admin::open(address, door).await {
         Ok(address) => {
             tracing::info!(url = %format_args!("http://{address}/"), "dashboard, metrics and API")
         }

@@ -1,18 +1,18 @@
 //! Where sessions and retained messages are kept, and the threads that keep them there.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use dunlin_log::{Directory, Durability, Options, Progress};
+use dunlin_log::{Directory, Durability, Options};
 use dunlin_metrics::Cells;
 use dunlin_router::Router;
 use dunlin_router::ports::Store;
 use dunlin_store::{Disk, Memory};
 
 use crate::config::{self, Config};
+use crate::restore::Progress;
 
 /// Bytes of one file: space comes back by whole ones.
 const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -23,7 +23,8 @@ const PROGRESS_TICK: Duration = Duration::from_secs(1);
 /// What the process ends with when the disk failed (EX_IOERR).
 const DISK_FAILED: i32 = 74;
 
-/// The store that the configuration asks for.
+/// The store that the configuration asks for; a clone is the same one.
+#[derive(Clone)]
 pub enum Storage {
     /// It ends with the process.
     Memory(Arc<Memory>),
@@ -36,7 +37,7 @@ impl Storage {
     ///
     /// # Errors
     /// What is wrong with the directory, and what to do.
-    pub fn open(config: &Config) -> Result<Self, String> {
+    pub fn open(config: &Config, progress: &Progress) -> Result<Self, String> {
         if config.store == config::Store::Memory {
             return Ok(Storage::Memory(Arc::default()));
         }
@@ -54,10 +55,12 @@ impl Storage {
             ..Options::default()
         };
         let mut told = Instant::now();
-        let disk = Disk::open(Arc::new(directory), options, &mut |progress| {
+        let disk = Disk::open(Arc::new(directory), options, &mut |read| {
+            let percent = read.bytes * 100 / read.total.max(1);
+            progress.set(percent);
             if told.elapsed() >= PROGRESS_TICK {
                 told = Instant::now();
-                say_progress(path, progress);
+                tracing::info!(percent, records = read.records, "reading data_dir");
             }
         });
         let disk = disk.map_err(|error| format!("data_dir {}: {error}", path.display()))?;
@@ -123,11 +126,6 @@ impl Storage {
             Storage::Disk(disk) => disk.full(),
         }
     }
-}
-
-fn say_progress(path: &Path, progress: Progress) {
-    let percent = progress.bytes * 100 / progress.total.max(1);
-    tracing::info!(data_dir = %path.display(), percent, records = progress.records, "reading");
 }
 
 /// The threads of a store on disk; dropped, they end when all is written.

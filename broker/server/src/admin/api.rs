@@ -16,7 +16,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use dunlin_codec::Qos;
-use dunlin_metrics::Counter;
 use dunlin_router::{Origin, Publication};
 use dunlin_topic::TopicName;
 use http_body_util::{BodyExt, Limited};
@@ -28,7 +27,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::reply::{self, Reply};
-use super::{Admin, clients, health, query, stats};
+use super::stats::{self, Figure};
+use super::{Admin, clients, health, query};
 
 /// Bytes of the largest request body.
 const BODY_MAX: usize = 2 * 1024 * 1024;
@@ -79,20 +79,25 @@ async fn body(request: Request<Incoming>) -> Result<Bytes, Reply> {
 }
 
 fn statistics(admin: &Admin) -> Reply {
-    let gauges = stats::gauges(&admin.router, &admin.admissions);
-    let gauges = gauges
-        .iter()
-        .map(|gauge| (gauge.name.to_owned(), gauge.value.into()));
-    let total = |counter: &Counter| admin.router.metrics().total(*counter);
-    let counters = Counter::ALL
-        .iter()
-        .map(|counter| (counter.name().to_owned(), total(counter).into()));
+    let object = |figures: Vec<Figure>| {
+        let entries = figures.into_iter();
+        let entries = entries.map(|figure| (figure.name.to_owned(), number(figure.value)));
+        entries.collect::<Map<String, Value>>()
+    };
     reply::json(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "ready": health::unready(admin).is_none(),
-        "gauges": gauges.collect::<Map<String, Value>>(),
-        "counters": counters.collect::<Map<String, Value>>(),
+        "gauges": object(stats::gauges(admin)),
+        "counters": object(stats::counters(admin)),
     }))
+}
+
+/// A whole number without a point behind it.
+fn number(value: f64) -> Value {
+    match value.fract() == 0.0 {
+        true => (value as u64).into(),
+        false => value.into(),
+    }
 }
 
 fn listeners(admin: &Admin) -> Reply {

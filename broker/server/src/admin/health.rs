@@ -2,20 +2,24 @@
 
 use hyper::StatusCode;
 
-use super::Admin;
 use super::reply::{self, Reply};
+use super::{Admin, Door};
 
 /// The answer to a probe; `None` for another path. Anybody may ask: a line of text is all there is.
-pub fn answer(admin: &Admin, path: &str) -> Option<Reply> {
-    match path {
-        // The door opens after the listeners: who gets an answer meets a started broker.
-        "/livez" | "/startupz" => Some(reply::text(StatusCode::OK, "ok")),
-        "/readyz" => Some(match unready(admin) {
-            None => reply::text(StatusCode::OK, "ok"),
-            Some(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, why),
-        }),
-        _ => None,
-    }
+pub fn answer(door: &Door, path: &str) -> Option<Reply> {
+    let why_not = match path {
+        "/livez" => None,
+        "/startupz" => door.admin().err(),
+        "/readyz" => match door.admin() {
+            Ok(admin) => unready(admin).map(str::to_owned),
+            Err(starting) => Some(starting),
+        },
+        _ => return None,
+    };
+    Some(match why_not {
+        None => reply::text(StatusCode::OK, "ok"),
+        Some(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, &why),
+    })
 }
 
 /// Why clients should go elsewhere.

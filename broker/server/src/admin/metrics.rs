@@ -1,12 +1,12 @@
 //! `/metrics`: what the workers counted, summed at the scrape, in Prometheus' text format.
 
-use dunlin_metrics::Counter;
 use hyper::StatusCode;
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
+use super::Admin;
 use super::reply::{self, Reply};
-use super::{Admin, stats};
+use super::stats::{self, Figure};
 
 /// The answer to a scrape.
 pub fn answer(admin: &Admin) -> Reply {
@@ -17,41 +17,35 @@ pub fn answer(admin: &Admin) -> Reply {
     }
 }
 
-/// Read from the cells of all workers: nothing is counted a second time for this.
 fn families(admin: &Admin) -> Vec<MetricFamily> {
-    let total = |counter: &Counter| {
+    let counter = |figure: Figure| {
         let mut value = proto::Counter::default();
-        value.set_value(admin.router.metrics().total(*counter) as f64);
+        value.set_value(figure.value);
         let mut metric = Metric::default();
         metric.set_counter(value);
-        family(MetricType::COUNTER, counter.name(), counter.help(), metric)
+        family(MetricType::COUNTER, figure.name, figure.help, metric)
     };
-    let gauge = |gauge: stats::Gauge| {
-        let metric = gauge_metric(gauge.value);
-        family(MetricType::GAUGE, gauge.name, gauge.help, metric)
+    let gauge = |figure: Figure| {
+        let metric = gauge_metric(figure.value);
+        family(MetricType::GAUGE, figure.name, figure.help, metric)
     };
-    let mut families: Vec<_> = Counter::ALL.iter().map(total).collect();
-    families.extend(
-        stats::gauges(&admin.router, &admin.admissions)
-            .into_iter()
-            .map(gauge),
-    );
-    families.push(build_info());
-    families
+    let counters = stats::counters(admin).into_iter().map(counter);
+    let gauges = stats::gauges(admin).into_iter().map(gauge);
+    counters.chain(gauges).chain([build_info()]).collect()
 }
 
 fn build_info() -> MetricFamily {
     let mut label = LabelPair::default();
     label.set_name("version".into());
     label.set_value(env!("CARGO_PKG_VERSION").into());
-    let mut metric = gauge_metric(1);
+    let mut metric = gauge_metric(1.0);
     metric.set_label(vec![label]);
     family(MetricType::GAUGE, "build_info", "What is running.", metric)
 }
 
-fn gauge_metric(value: u64) -> Metric {
+fn gauge_metric(value: f64) -> Metric {
     let mut gauge = proto::Gauge::default();
-    gauge.set_value(value as f64);
+    gauge.set_value(value);
     Metric::from_gauge(gauge)
 }
 

@@ -7,11 +7,15 @@
 //!                                                 page     / and its two files
 //! ```
 //!
+//! It opens before the store is read, and answers probes from then on; all else comes with the
+//! broker.
+//!
 //! It runs on the main thread beside the acceptors, never on a worker. Everything a client can make
 //! it do is bounded: connections, their time, the size of requests and of answers.
 
 mod api;
 mod clients;
+mod door;
 mod guard;
 mod health;
 mod metrics;
@@ -19,6 +23,7 @@ mod page;
 mod query;
 mod reply;
 mod stats;
+mod store;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -32,7 +37,7 @@ use dunlin_router::{Dispatch, Router};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -40,6 +45,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::Secret;
 use crate::listeners::Listeners;
+use crate::storage::Storage;
+pub use door::Door;
 use reply::Reply;
 
 /// Connections at once; more wait in the kernel.
@@ -57,6 +64,10 @@ pub struct Admin {
     pub router: Arc<Router>,
     /// The connections.
     pub admissions: Arc<Admissions>,
+    /// Where messages and sessions are kept.
+    pub storage: Storage,
+    /// How long reading it took.
+    pub recovery: Duration,
     /// The main thread's way into the router.
     pub dispatch: Rc<RefCell<Dispatch>>,
     /// What listens.
@@ -99,14 +110,14 @@ impl Admin {
 ///
 /// # Errors
 /// The address cannot be bound.
-pub async fn open(address: SocketAddr, admin: Rc<Admin>) -> std::io::Result<SocketAddr> {
+pub async fn open(address: SocketAddr, door: Rc<Door>) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    tokio::task::spawn_local(accept(listener, admin));
+    tokio::task::spawn_local(accept(listener, door));
     Ok(address)
 }
 
-async fn accept(listener: TcpListener, admin: Rc<Admin>) {
+async fn accept(listener: TcpListener, door: Rc<Door>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // The semaphore is never closed.
@@ -115,9 +126,9 @@ async fn accept(listener: TcpListener, admin: Rc<Admin>) {
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let admin = admin.clone();
+                let door = door.clone();
                 tokio::task::spawn_local(async move {
-                    connection(stream, admin).await;
+                    connection(stream, door).await;
                     drop(place);
                 });
             }
@@ -129,10 +140,10 @@ async fn accept(listener: TcpListener, admin: Rc<Admin>) {
     }
 }
 
-async fn connection(stream: TcpStream, admin: Rc<Admin>) {
+async fn connection(stream: TcpStream, door: Rc<Door>) {
     let answer = service_fn(|request| {
-        let admin = admin.clone();
-        async move { Ok::<_, Infallible>(answer(&admin, request).await) }
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(answer(&door, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -151,11 +162,15 @@ async fn connection(stream: TcpStream, admin: Rc<Admin>) {
     }
 }
 
-async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
+async fn answer(door: &Door, request: Request<Incoming>) -> Reply {
     let path = request.uri().path().to_owned();
-    if let Some(health) = health::answer(admin, &path) {
+    if let Some(health) = health::answer(door, &path) {
         return health;
     }
+    let admin = match door.admin() {
+        Ok(admin) => admin,
+        Err(starting) => return reply::text(StatusCode::SERVICE_UNAVAILABLE, &starting),
+    };
     if let Some(page) = page::answer(request.method(), &path) {
         return page;
     }

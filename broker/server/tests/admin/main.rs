@@ -44,6 +44,57 @@ fn a_scrape_has_every_count_and_gauge() {
 }
 
 #[test]
+fn a_scrape_tells_of_the_store() {
+    let mut daemon = Daemon::with("sys.interval = \"0s\"\n");
+    let before = daemon.metric("store_syncs_total");
+    let mut client = daemon.client("one");
+    for n in 0..5 {
+        client.publish_retained(&format!("kept/{n}"), &[b'x'; 1000], Qos::AtLeastOnce);
+    }
+    // Each was acknowledged, and nobody else was there to be committed with.
+    assert_eq!(daemon.metric("store_commits_total"), 5);
+    assert_eq!(daemon.metric("store_records_total"), 5);
+    assert!(daemon.metric("store_syncs_total") >= before + 5);
+    let written = daemon.metric("store_written_bytes_total");
+    assert!((5000..20_000).contains(&written), "{written}");
+    let live = daemon.metric("store_live_bytes");
+    assert!((5000..10_000).contains(&live), "{live}");
+    assert!(daemon.metric("store_bytes") >= live);
+    assert_eq!(daemon.metric("store_segments"), 1);
+    assert_eq!(daemon.metric("store_messages"), 5);
+    assert_eq!(daemon.metric("store_waiting_bytes"), 0);
+    assert_eq!(daemon.metric("short_of_storage"), 0);
+    client.publish_retained("kept/0", b"", Qos::AtLeastOnce);
+    assert_eq!(daemon.metric("store_messages"), 4);
+    daemon.crash();
+    daemon.start_again();
+    assert_eq!(daemon.metric("store_commits_total"), 0, "since the start");
+    assert_eq!(daemon.metric("store_messages"), 4);
+    let (_, text) = daemon.http("GET", "/metrics", "");
+    let seconds = text
+        .lines()
+        .find_map(|line| line.strip_prefix("dunlin_store_recovery_seconds "))
+        .and_then(|seconds| seconds.parse::<f64>().ok());
+    assert!(
+        seconds.is_some_and(|seconds| 0.0 < seconds && seconds < 10.0),
+        "{text}"
+    );
+    // The same numbers, whole ones without a point.
+    let (_, stats) = daemon.http("GET", "/api/v1/stats", "");
+    let stats: serde_json::Value = serde_json::from_str(&stats).expect("JSON");
+    assert_eq!(stats["gauges"]["store_messages"], 4);
+    assert_eq!(stats["counters"]["store_commits_total"], 0);
+}
+
+#[test]
+fn a_store_in_memory_has_no_figures() {
+    let daemon = Daemon::with("store = \"memory\"\n");
+    let (_, text) = daemon.http("GET", "/metrics", "");
+    assert!(!text.contains("dunlin_store_"), "{text}");
+    assert!(!daemon.file("dunlin-data").exists());
+}
+
+#[test]
 fn a_broker_is_ready_until_it_stops() {
     let mut daemon = Daemon::with("drain_timeout = \"20s\"\n");
     for path in ["/livez", "/readyz", "/startupz"] {
@@ -310,7 +361,8 @@ fn a_taken_port_is_an_error_only_where_it_was_asked_for() {
 fn a_taken_port_that_nobody_asked_for_is_a_warning() {
     // If somebody else has it, it is taken too.
     let _taken = TcpListener::bind("127.0.0.1:9883");
-    let mut daemon = Daemon::without_admin(daemon::LISTENER);
-    daemon.expect_log("no dashboard, metrics and API: cannot listen on 127.0.0.1:9883");
+    let daemon = Daemon::without_admin(daemon::LISTENER);
+    let warning = "no dashboard, metrics and API: cannot listen on 127.0.0.1:9883";
+    assert!(daemon.has_logged(warning));
     daemon.client("one").ping();
 }

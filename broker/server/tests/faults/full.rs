@@ -117,6 +117,7 @@ fn expect_refusals(daemon: &mut Daemon) {
     assert_eq!(daemon.http("GET", "/readyz", ""), (503, why.into()));
     assert_eq!(daemon.http("GET", "/livez", "").0, 200);
     daemon.expect_log("the disk is full: messages above QoS 0 and retained ones are refused");
+    assert_eq!(daemon.metric("short_of_storage"), 1);
     let refused = daemon.metric("publishes_storage_full_total");
 
     let mut newer = daemon.client("newer");

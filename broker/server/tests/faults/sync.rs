@@ -1,38 +1,20 @@
 //! A disk that fails to sync: the broker ends, and nothing that it acknowledged is lost.
 
-use std::path::Path;
-use std::process::Command;
-
 use dunlin_codec::{Packet, Publish, Qos};
 use tempfile::TempDir;
 
-use crate::daemon::{BINARY, Daemon, LISTENER};
+use crate::daemon::{Daemon, LISTENER};
+use crate::faulty::{Fault, dunlin};
 use crate::support::id;
 
 /// What the process ends with (EX_IOERR).
 const DISK_FAILED: i32 = 74;
 
-/// `dunlin` whose syncs fail while there is a file of this name.
-fn with_failing_sync(sign: &Path, library: &Path) -> Command {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/failing_sync.c");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(library)
-        .arg(source)
-        .status();
-    assert!(built.is_ok_and(|status| status.success()), "cc builds it");
-    let mut program = Command::new(BINARY);
-    program
-        .env("LD_PRELOAD", library)
-        .env("FAIL_SYNC_WHILE", sign);
-    program
-}
-
 #[test]
 fn a_failed_sync_stops_the_broker() {
     let home = TempDir::new().expect("a directory");
-    let (sign, library) = (home.path().join("fail"), home.path().join("sync.so"));
-    let program = with_failing_sync(&sign, &library);
+    let sign = home.path().join("sign");
+    let program = dunlin(home.path(), Fault::FailSync, &sign);
     let mut daemon = Daemon::within(program, home, LISTENER);
     let mut client = daemon.client("one");
     client.publish_retained("t", b"acknowledged", Qos::AtLeastOnce);

@@ -54,14 +54,14 @@ impl Daemon {
     pub fn prepared(directory: TempDir, toml: &str) -> Daemon {
         let toml = complete(&directory, toml);
         let mut daemon = Daemon::spawn(directory, &toml);
-        daemon.read_start(|daemon| daemon.admin.is_some());
+        daemon.read_start();
         daemon
     }
 
     /// A broker with exactly this configuration, known to listen.
     pub fn without_admin(toml: &str) -> Daemon {
         let mut daemon = Daemon::spawn(TempDir::new().expect("a directory"), toml);
-        daemon.read_start(|daemon| !daemon.listeners.is_empty());
+        daemon.read_start();
         daemon
     }
 
@@ -70,7 +70,7 @@ impl Daemon {
         let toml = complete(&directory, toml);
         write(&directory.path().join("dunlin.toml"), &toml);
         let mut daemon = Daemon::launch(program, directory);
-        daemon.read_start(|daemon| daemon.admin.is_some());
+        daemon.read_start();
         daemon
     }
 
@@ -113,7 +113,20 @@ impl Daemon {
     /// Starts again what crashed or ended, in its directory and with its configuration.
     pub fn start_again(&mut self) {
         self.launch_again();
-        self.read_start(|daemon| daemon.admin.is_some());
+        self.read_start();
+    }
+
+    /// The same, to where it answers probes.
+    pub fn begin_again(&mut self) {
+        self.launch_again();
+        while self.admin.is_none() {
+            self.read_start_line();
+        }
+    }
+
+    /// Waits until what [`Daemon::begin_again`] began is ready.
+    pub fn expect_start(&mut self) {
+        self.read_start();
     }
 
     /// The same, when it may not come to listen.
@@ -124,17 +137,21 @@ impl Daemon {
         self.admin = None;
     }
 
-    fn read_start(&mut self, started: impl Fn(&Daemon) -> bool) {
-        while !started(self) {
-            let line = self.next_line("it listens");
-            if let Some(rest) = after(&line, "listening address=\"") {
-                self.listeners.push(rest.parse().expect("an address"));
-            }
-            if let Some(rest) = after(&line, "dashboard, metrics and API url=http://") {
-                let address = rest.trim_end_matches('/');
-                self.admin = Some(address.parse().expect("an address"));
-            }
+    /// To the last line of the start.
+    fn read_start(&mut self) {
+        while !self.read_start_line().contains("ready for clients") {}
+    }
+
+    fn read_start_line(&mut self) -> String {
+        let line = self.next_line("it is ready");
+        if let Some(address) = after(&line, "listening address=\"") {
+            self.listeners.push(address.parse().expect("an address"));
         }
+        if let Some(address) = after(&line, "dashboard, metrics and API url=http://") {
+            let address = address.trim_end_matches('/').parse();
+            self.admin = Some(address.expect("an address"));
+        }
+        line
     }
 
     /// Where the `n`-th listener is.
