@@ -19,6 +19,7 @@ mod pid_file;
 mod reload;
 mod restore;
 pub mod serve;
+mod signals;
 mod storage;
 mod store;
 mod system_topics;

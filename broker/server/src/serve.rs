@@ -13,7 +13,6 @@ use dunlin_metrics::Registry;
 use dunlin_router::{Dispatch, Router};
 use dunlin_time::Clock;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -25,6 +24,7 @@ use crate::listeners::Listeners;
 use crate::logging::LogHandle;
 use crate::pid_file::PidFile;
 use crate::restore::{Restored, restore};
+use crate::signals::{Signals, Wake};
 use crate::storage::{Storage, Threads};
 use crate::workers::{Thread, Workers};
 use crate::{housekeeping, logging, open_files, reload};
@@ -246,42 +246,6 @@ async fn open_door(loaded: &Loaded, door: Rc<Door>) -> Result<(), String> {
         ),
     }
     Ok(())
-}
-
-enum Wake {
-    Reload(Option<ReloadRequest>),
-    Stop,
-}
-
-struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Signals {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> Wake {
-        tokio::select! {
-            _ = self.hangup.recv() => Wake::Reload(None),
-            _ = self.interrupt.recv() => Wake::Stop,
-            _ = self.terminate.recv() => Wake::Stop,
-        }
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn say_hello(config: &Config) {

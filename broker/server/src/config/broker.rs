@@ -28,11 +28,13 @@ section! {
         /// Where sessions, their queues and retained messages are kept:
         /// `"disk"`, or `"memory"` for a broker whose restart may forget them.
         pub store: Store = Store::Disk,
-        /// The directory of the store; it is made when there is none.
+        /// The directory of the store, on a local disk; it is made when there
+        /// is none, and used by one broker at a time.
         pub data_dir: PathBuf = "dunlin-data".into(),
-        /// What an acknowledgement means: with `"fsync"` that power loss takes
-        /// nothing, with `"os"` that a crash of the broker does not. Change it
-        /// where throughput is worth the last seconds before a power loss.
+        /// What an acknowledgement means: with `"fsync"` that neither a crash
+        /// nor power loss takes what it is about, with `"os"` that a crash of
+        /// the broker does not. Change it where throughput is worth the last
+        /// seconds before a power loss.
         pub durability: Durability = Durability::Fsync,
         /// The listeners. When there is none, one on `[::]:1883`.
         pub listeners: Vec<Listener> = vec![Listener::default()],

@@ -58,8 +58,9 @@ section! {
         /// is refused. Raise it with memory.
         pub sessions: Option<u32> = Some(100_000); 1..=4_294_967_295,
         /// Free bytes on the disk of `data_dir` below which no message above
-        /// QoS 0 and none to be retained is taken (0x97): the rest is for what
-        /// was acknowledged. Raise it where others write to the same disk.
+        /// QoS 0 and none to be retained is taken (0x97, and older clients are
+        /// disconnected), until there is room again: the rest is for what was
+        /// acknowledged. Raise it where others write to the same disk.
         pub disk_reserve: ByteSize = ByteSize(64 * 1024 * 1024),
         /// Memory of the whole process. Beyond it the largest queues are dropped
         /// first, messages are not queued, new connections are refused, and

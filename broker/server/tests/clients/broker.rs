@@ -13,7 +13,7 @@ pub const ADA: (&str, &str) = ("ada", "Löve lace:1815");
 pub struct Broker {
     program: Program,
     addresses: Vec<SocketAddr>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Broker {
@@ -61,7 +61,7 @@ impl Broker {
         Broker {
             program,
             addresses,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -73,6 +73,13 @@ impl Broker {
     /// The address of its first listener.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
+    }
+
+    /// Asks it to end, and waits until it has; its directory stays.
+    pub fn stop(self) -> TempDir {
+        self.program.signal("TERM");
+        self.program.succeed();
+        self.directory
     }
 
     /// The process, and its log.

@@ -66,7 +66,7 @@ fn files_and_commands() {
     let directory = directory();
     write_files(directory.path());
     let mut commands = commands(README);
-    commands.retain(|command| command.contains("dunlin "));
+    commands.retain(|command| command.contains("dunlin ") && !command.contains(" store "));
     assert!(commands.len() > 8, "{commands:#?}");
     // Users come first, wherever README tells of them.
     commands.sort_by_key(|command| !command.starts_with("dunlin passwd"));
@@ -80,6 +80,34 @@ fn files_and_commands() {
         let more = if asks { " --password-stdin" } else { "" };
         shell.arg("-c").arg(command + more).env("DUNLIN", &binary);
         Program::start(shell.current_dir(&directory).stdin(input("secret\n"))).succeed();
+    }
+}
+
+/// What a broker has kept is looked at and copied once it has ended; the copy is as good.
+#[test]
+fn what_it_keeps() {
+    let broker = Broker::start();
+    let message = ["-t", "kept", "-m", "hello", "-q", "1", "-r"];
+    publish(&broker.port(0), &message);
+    let directory = broker.stop();
+    let mut commands = commands(section("What it keeps"));
+    commands.push("dunlin store check backup".into());
+    let binary = dunlin().get_program().to_owned();
+    let mut said = Vec::new();
+    for command in commands {
+        let command = command.replace("dunlin store", "\"$DUNLIN\" store");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).env("DUNLIN", &binary);
+        said.extend(Program::start(shell.current_dir(&directory)).succeed());
+    }
+    for start in [
+        "dunlin-data: every",
+        "retained  1,",
+        "{\"kind\":\"retained\"",
+        "backup: every",
+    ] {
+        let found = said.iter().any(|line| line.starts_with(start));
+        assert!(found, "{start}: {said:#?}");
     }
 }
 
