@@ -328,6 +328,7 @@ impl Subscriber {
     /// Puts a delivery back at the front: the window closed before it.
     pub fn put_back(&self, deliveries: impl DoubleEndedIterator<Item = Delivery>) {
         let mut inbox = self.inbox.lock();
+        inbox.queue.reserve_exact(deliveries.size_hint().0);
         for delivery in deliveries.rev() {
             inbox.bytes += delivery.message.memory();
             inbox.queue.push_front(delivery);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use dunlin_metrics::Cells;
 use dunlin_router::ports::Store;
@@ -37,42 +38,68 @@ impl Disk {
                 router.restore_retained(message);
             }
         }
-        let mut queued = 0;
-        for (&number, session) in &image.sessions {
-            let (queue, state) = divide(image, session);
-            queued += queue.len() + state.outbound.unfinished();
-            if state.outbound.unfinished() > 0 || !state.received.is_empty() {
-                // It answers at once.
-                let _ = self.open.detach(&session.client_id, state);
+        let queued = std::thread::scope(|scope| {
+            let (give, take) = sync_channel(CHUNKS);
+            // Half of the work is to find the messages of the queues.
+            scope.spawn(move || find_sessions(image, now, &give));
+            let mut queued = 0;
+            for (session, state) in take.iter().flatten() {
+                queued += session.queue.len() + state.outbound.unfinished();
+                if state.outbound.unfinished() > 0 || !state.received.is_empty() {
+                    // It answers at once.
+                    let _ = self.open.detach(&session.client_id, state);
+                }
+                router.restore(session, now, cells);
             }
-            router.restore(
-                RestoredSession {
-                    number,
-                    client_id: (*session.client_id).into(),
-                    left: session.left.unwrap_or(now.wall),
-                    expiry: session.expiry,
-                    will: session.will.as_deref().cloned(),
-                    subscriptions: session
-                        .subscriptions
-                        .iter()
-                        .map(|(filter, subscribed)| RestoredSubscription {
-                            filter: filter.clone(),
-                            options: subscribed.options,
-                            identifier: subscribed.identifier,
-                        })
-                        .collect(),
-                    queue,
-                },
-                now,
-                cells,
-            );
-        }
+            queued
+        });
         Restored {
             sessions: image.sessions.len(),
             queued,
             retained: image.retained.len(),
         }
     }
+}
+
+type Found = (RestoredSession, SessionState);
+
+/// Sessions that are handed over at once, and how often before the taker has come to them.
+const CHUNK: usize = 256;
+const CHUNKS: usize = 4;
+
+/// All sessions, in the order of their numbers: the same files make the same broker.
+fn find_sessions(image: &Image, now: Now, give: &SyncSender<Vec<Found>>) {
+    let mut sessions = image.sessions.iter();
+    loop {
+        let chunk = sessions.by_ref().take(CHUNK);
+        let chunk: Vec<_> = chunk
+            .map(|(number, session)| find(image, *number, session, now))
+            .collect();
+        if chunk.is_empty() || give.send(chunk).is_err() {
+            return;
+        }
+    }
+}
+
+fn find(image: &Image, number: u64, session: &Session, now: Now) -> Found {
+    let (queue, state) = divide(image, session);
+    let subscriptions = session.subscriptions.iter();
+    let restored = RestoredSession {
+        number,
+        client_id: (*session.client_id).into(),
+        left: session.left.unwrap_or(now.wall),
+        expiry: session.expiry,
+        will: session.will.as_deref().cloned(),
+        subscriptions: subscriptions
+            .map(|(filter, subscribed)| RestoredSubscription {
+                filter: filter.clone(),
+                options: subscribed.options,
+                identifier: subscribed.identifier,
+            })
+            .collect(),
+        queue,
+    };
+    (restored, state)
 }
 
 /// What waits, and what was sent under a packet id that the client may know.
