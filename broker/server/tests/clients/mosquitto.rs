@@ -31,7 +31,7 @@ pub fn subscribe(port: &str, arguments: &[&str]) -> Program {
 }
 
 /// A mosquitto_sub that says what it does, by lines, not once its buffer is full.
-fn listen(port: &str, arguments: &[&str]) -> Program {
+pub fn listen(port: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new("stdbuf");
     command.args(["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", port]);
     command.args(["-d", "-W", "60", "-F", "> %t %q %r %p"]);
