@@ -118,7 +118,8 @@ pub fn decode_publish<'a>(
     let header = 1 + remaining.len;
     let length = header + remaining.value as usize;
     // What is wrong with the length, `decode` says.
-    let refused = length > maximum_packet_size as usize || remaining.overlong;
+    let refused = length > maximum_packet_size as usize
+        || remaining.overlong && version.requires_shortest_lengths();
     let Some(body) = bytes.get(header..length).filter(|_| !refused) else {
         return Ok(None);
     };
