@@ -133,6 +133,7 @@ fn register(accepted: Accepted) -> io::Result<(Stream, Peer)> {
             None,
             Protocol::Unix,
         ),
+        AcceptedSocket::Stream(stream) => (Stream::Boxed(stream), None, Protocol::Unix),
     };
     let is_loopback = address.is_none_or(|address| address.ip().is_loopback());
     Ok((

@@ -10,6 +10,7 @@ use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::settings::{ListenAddress, ListenerSettings};
+use crate::stream::ByteStream;
 use crate::unix_file::UnixFile;
 
 /// The first and the longest pause after the system refused another connection.
@@ -41,15 +42,23 @@ pub struct Accepted {
 pub(crate) enum AcceptedSocket {
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
+    Stream(Box<dyn ByteStream>),
 }
 
 impl Accepted {
+    /// Bytes that are no socket's; they count as a unix socket.
+    pub fn from_stream(stream: impl ByteStream + 'static) -> Self {
+        Self {
+            socket: AcceptedSocket::Stream(Box::new(stream)),
+        }
+    }
+
     /// The other end of the socket: the client, or the proxy before it. `None` for a unix socket.
     /// IPv4 addresses are IPv4 here, also on a socket that takes both.
     pub fn address(&self) -> Option<SocketAddr> {
         match self.socket {
             AcceptedSocket::Tcp(_, address) => Some(address),
-            AcceptedSocket::Unix(_) => None,
+            AcceptedSocket::Unix(_) | AcceptedSocket::Stream(_) => None,
         }
     }
 }

@@ -10,6 +10,7 @@
 mod wheel;
 
 use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use wheel::{TimerKey, Wheel};
@@ -68,27 +69,88 @@ impl Add<Duration> for Now {
 
 /// Where drivers read [`Now`]: one per process, copied to each thread.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    start: Instant,
+pub struct Clock(Source);
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// The machine's clocks, and when it began.
+    Machine(Instant),
+    Hands(&'static Hands),
+}
+
+/// A clock that stands still until it is moved: for tests and simulations.
+#[derive(Debug, Default)]
+pub struct Hands {
+    monotonic: AtomicU64,
+    wall: AtomicU64,
 }
 
 impl Clock {
     /// A clock whose monotonic zero is this moment.
     pub fn start() -> Self {
-        Clock {
-            start: Instant::now(),
-        }
+        Clock(Source::Machine(Instant::now()))
+    }
+
+    /// A clock that shows what `hands` show.
+    pub fn by_hand(hands: &'static Hands) -> Self {
+        Clock(Source::Hands(hands))
     }
 
     /// Reads both clocks.
     pub fn now(&self) -> Now {
-        Now {
-            monotonic: Monotonic(milliseconds(self.start.elapsed())),
-            wall: Wall(milliseconds(
-                SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or(Duration::ZERO),
-            )),
+        match self.0 {
+            Source::Machine(start) => Now {
+                monotonic: Monotonic(milliseconds(start.elapsed())),
+                wall: Wall(milliseconds(
+                    SystemTime::now()
+                        .duration_since(UNIX_EPOCH)
+                        .unwrap_or(Duration::ZERO),
+                )),
+            },
+            Source::Hands(hands) => hands.now(),
         }
+    }
+}
+
+impl Hands {
+    /// A process that starts at this time.
+    pub fn at(wall: Wall) -> Self {
+        Hands {
+            monotonic: AtomicU64::new(0),
+            wall: AtomicU64::new(wall.0),
+        }
+    }
+
+    /// What they show.
+    pub fn now(&self) -> Now {
+        Now {
+            monotonic: Monotonic(self.monotonic.load(Ordering::Relaxed)),
+            wall: Wall(self.wall.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Moves both on.
+    pub fn advance(&self, duration: Duration) {
+        let passed = milliseconds(duration);
+        self.monotonic.fetch_add(passed, Ordering::Relaxed);
+        self.wall.fetch_add(passed, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hands_stand_still_until_they_are_moved() {
+        let hands: &'static Hands = Box::leak(Box::new(Hands::at(Wall(5000))));
+        let clock = Clock::by_hand(hands);
+        assert_eq!(clock.now(), hands.now());
+        hands.advance(Duration::from_millis(7));
+        let now = Now {
+            monotonic: Monotonic(7),
+            wall: Wall(5007),
+        };
+        assert_eq!(clock.now(), now);
     }
 }
