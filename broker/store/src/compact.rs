@@ -30,24 +30,28 @@ impl Disk {
         if oldest == newest {
             return Ok(false);
         }
-        let written = {
+        let emptied = {
             let mut state = self.state.lock();
-            if !self.is_worth_it(&state, newest - oldest + 1) {
-                return Ok(false);
-            }
-            self.write_again(&mut state, oldest)
-        };
-        match written {
-            Step::More => Ok(true),
-            Step::Done => {
-                if self.log.committed() < self.state.lock().moved {
+            if state.emptied.is_none() {
+                if !self.is_worth_it(&state, newest - oldest + 1) {
                     return Ok(false);
                 }
-                self.state.lock().image.segments.remove(&oldest);
-                self.log.drop_before(oldest + 1)?;
-                Ok(true)
+                if self.write_again(&mut state, oldest) == Step::More {
+                    return Ok(true);
+                }
             }
+            // What is dead may be so by a record that is not committed: the segment has to outlast
+            // that one, too.
+            *state.emptied.get_or_insert(self.log.appended())
+        };
+        if self.log.committed() < emptied {
+            return Ok(false);
         }
+        self.log.drop_before(oldest + 1)?;
+        let mut state = self.state.lock();
+        state.image.segments.remove(&oldest);
+        state.emptied = None;
+        Ok(true)
     }
 
     /// More than twice what lives, and than a little.
@@ -57,7 +61,7 @@ impl Disk {
     }
 
     fn write_again(&self, state: &mut State, segment: u64) -> Step {
-        let (image, moved, scratch) = state.parts();
+        let (image, scratch) = state.parts();
         let (mut bytes, mut looks) = (0, 0);
         loop {
             let Some(contents) = image.segments.get_mut(&segment) else {
@@ -81,7 +85,6 @@ impl Disk {
                 put_kept(scratch, number, message, retained);
                 let appended = self.log.append(scratch, Urgency::Later);
                 image.moved_message(number, appended.segment);
-                *moved = appended.position;
             } else if let Some(number) = contents.sessions.pop() {
                 let Some(session) = image.sessions.get(&number) else {
                     continue;
@@ -92,7 +95,6 @@ impl Disk {
                 put_whole(scratch, number, session);
                 let appended = self.log.append(scratch, Urgency::Later);
                 image.moved_session(number, appended.segment);
-                *moved = appended.position;
             } else {
                 return Step::Done;
             }
@@ -101,8 +103,76 @@ impl Disk {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum Step {
     More,
     /// All that lived in the segment is in the log again.
     Done,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dunlin_codec::Qos;
+    use dunlin_log::{MemoryDisk, Options};
+    use dunlin_router::ports::{Change, Retained, Store};
+    use dunlin_session::{Message, MessageParts};
+
+    use super::*;
+
+    fn open(files: &MemoryDisk) -> Disk {
+        let options = Options {
+            segment_bytes: 2048,
+            low_space_bytes: 0,
+            ..Options::default()
+        };
+        Disk::open(Arc::new(files.clone()), options, &mut |_| ()).unwrap()
+    }
+
+    fn retain(disk: &Disk, topic: &str, payload: &[u8]) {
+        let parts = MessageParts {
+            publisher: 1,
+            qos: Qos::AtLeastOnce,
+            retain: true,
+            expires: None,
+            topic,
+            forwarded: &[],
+            payload,
+        };
+        let message = Message::new(parts, &mut Vec::new());
+        let change = Change::Published {
+            message: &message,
+            retained: Retained::Set,
+            queued: &[],
+        };
+        disk.record(&[change], dunlin_router::ports::Urgency::Later);
+    }
+
+    fn retained(disk: &Disk, topic: &str) -> Option<Vec<u8>> {
+        let image = &disk.state.lock().image;
+        let kept = &image.messages[image.retained.get(topic)?];
+        Some(kept.message.as_ref()?.payload().to_vec())
+    }
+
+    #[test]
+    fn what_is_dead_by_a_record_that_is_not_committed_outlasts_a_crash() {
+        let files = MemoryDisk::default();
+        let disk = open(&files);
+        retain(&disk, "a", b"committed");
+        for _ in 0..20 {
+            retain(&disk, "b", &[0; 900]);
+            disk.commit().unwrap();
+        }
+        retain(&disk, "a", b"not committed");
+        while disk.compact().unwrap() {}
+        let crashed = open(&files.copy());
+        assert_eq!(retained(&crashed, "a").as_deref(), Some(&b"committed"[..]));
+        disk.commit().unwrap();
+        let before = disk.bytes().0;
+        while disk.compact().unwrap() {
+            disk.commit().unwrap();
+        }
+        assert!(disk.bytes().0 < before);
+    }
 }

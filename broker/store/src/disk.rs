@@ -30,14 +30,14 @@ pub struct Disk {
 
 pub(crate) struct State {
     pub image: Image,
-    /// The last record that compaction wrote.
-    pub moved: Position,
+    /// Nothing in the oldest segment lives, once all up to here is committed.
+    pub emptied: Option<Position>,
     scratch: Vec<u8>,
 }
 
 impl State {
-    pub fn parts(&mut self) -> (&mut Image, &mut Position, &mut Vec<u8>) {
-        (&mut self.image, &mut self.moved, &mut self.scratch)
+    pub fn parts(&mut self) -> (&mut Image, &mut Vec<u8>) {
+        (&mut self.image, &mut self.scratch)
     }
 }
 
@@ -74,7 +74,7 @@ impl Disk {
             log,
             state: Mutex::new(State {
                 image,
-                moved: Position::default(),
+                emptied: None,
                 scratch: Vec::new(),
             }),
             open: Memory::default(),
@@ -164,7 +164,7 @@ impl Store for Disk {
 
     fn record(&self, changes: &[Change<'_>], urgency: Urgency) -> Commit {
         let mut state = self.state.lock();
-        let (image, _, scratch) = state.parts();
+        let (image, scratch) = state.parts();
         scratch.clear();
         let mut steps = Vec::with_capacity(changes.len());
         for change in changes {

@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use dunlin_metrics::Cells;
-use dunlin_router::ports::Store;
+use dunlin_router::ports::{Change, Store, Urgency};
 use dunlin_router::{RestoredSession, RestoredSubscription, Router};
 use dunlin_session::{Delivery, Outbound, SessionState};
-use dunlin_time::Now;
+use dunlin_time::{Now, Wall};
 
 use crate::Disk;
 use crate::image::{Entry, Flow, Image, Session};
@@ -53,10 +53,33 @@ impl Disk {
             }
             queued
         });
-        Restored {
+        let restored = Restored {
             sessions: image.sessions.len(),
             queued,
             retained: image.retained.len(),
+        };
+        drop(state);
+        self.leave_all(now.wall);
+        restored
+    }
+
+    /// Connections that a crash took away have ended now, and not again at every start: else the
+    /// time of their sessions and wills would never be up.
+    fn leave_all(&self, now: Wall) {
+        let left: Vec<_> = {
+            let state = self.state.lock();
+            let sessions = state.image.sessions.iter();
+            let attached = sessions.filter(|(_, session)| session.left.is_none());
+            let leave = |(number, session): (&u64, &Session)| Change::Left {
+                session: *number,
+                at: now,
+                expiry: session.expiry,
+                will: session.will.is_some(),
+            };
+            attached.map(leave).collect()
+        };
+        for change in left {
+            self.record(&[change], Urgency::Later);
         }
     }
 }
