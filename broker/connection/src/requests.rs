@@ -73,7 +73,10 @@ impl Connection {
             }
         };
         // Only a mount point can have made it too long.
-        let topic = topic.map_err(Failure::topic_name)?;
+        let topic = match topic {
+            Ok(topic) => topic,
+            Err(error) => return Err(self.unanswered(acknowledgement, Failure::topic_name(error))),
+        };
         let is_known = named
             .zip(*known)
             .is_some_and(|(named, known)| named.is(known));
@@ -84,7 +87,9 @@ impl Connection {
         } else if (publish.retain || publish.qos != Qos::AtMostOnce)
             && worker.router.is_short_of_storage()
         {
-            self.check_storage(publish.qos)?;
+            if let Err(failure) = self.check_storage(publish.qos) {
+                return Err(self.unanswered(acknowledgement, failure));
+            }
             Some((Counter::PublishesStorageFull, ReasonCode::QuotaExceeded))
         } else {
             *known = named.or(*known);
@@ -160,6 +165,15 @@ impl Connection {
         let reason = published.reason();
         self.hold(published.commit);
         self.session.acknowledge(acknowledgement, reason, out);
+    }
+
+    /// The connection ends over a PUBLISH: its packet id is not in use, for the client may send it
+    /// again.
+    fn unanswered(&mut self, acknowledgement: Option<Acknowledgement>, failure: Failure) -> End {
+        if let Some(acknowledgement) = acknowledgement {
+            self.session.postpone(acknowledgement);
+        }
+        failure.into()
     }
 
     /// # Errors

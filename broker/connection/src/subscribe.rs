@@ -46,6 +46,7 @@ impl Connection {
         }
         let mut reasons = ReasonCodesBuf::new();
         for text in filters.into_iter().map(Option::unwrap_or_default) {
+            self.stop_scans(&text);
             let worker = &self.worker;
             let existed = worker
                 .router
@@ -59,6 +60,16 @@ impl Connection {
         self.session
             .unsubscribed(unsubscribe.packet_id, &reasons, out);
         Ok(())
+    }
+
+    /// Nothing more is queued for a subscription that is gone [MQTT-3.10.4-2].
+    fn stop_scans(&mut self, text: &str) {
+        if let Some(scans) = &mut self.scans {
+            scans.retain(|scan| scan.filter() != text);
+            if scans.is_empty() {
+                self.scans = None;
+            }
+        }
     }
 
     fn hold_subscriptions(&mut self) {

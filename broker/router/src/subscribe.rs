@@ -45,6 +45,13 @@ pub struct Scan {
     from: Option<Cursor>,
 }
 
+impl Scan {
+    /// The subscription's filter; shared ones have no scan.
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+}
+
 impl Router {
     /// Adds a subscription, or puts it in place of the session's earlier one to the same filter
     /// [MQTT-3.8.4-3]. From here on messages are queued.

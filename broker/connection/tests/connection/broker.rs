@@ -16,6 +16,7 @@ use dunlin_net::{ListenAddress, Listener, ListenerSettings, Transport};
 use dunlin_router::ports::{Change, Commit, Reply, Store, StoreError, Urgency};
 use dunlin_router::{QueueLimits, Router, Settings};
 use dunlin_session::{SessionState, Terms};
+use dunlin_store::Memory;
 use dunlin_time::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 pub struct Slow {
     recorded: AtomicU64,
     committed: AtomicU64,
+    open: Memory,
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -41,12 +43,12 @@ impl Slow {
 }
 
 impl Store for Slow {
-    fn attach(&self, _: &str) -> Reply<Result<Option<SessionState>, StoreError>> {
-        Reply::Now(Ok(None))
+    fn attach(&self, client_id: &str) -> Reply<Result<Option<SessionState>, StoreError>> {
+        self.open.attach(client_id)
     }
 
-    fn detach(&self, _: &str, _: SessionState) -> Reply<Result<(), StoreError>> {
-        Reply::Now(Ok(()))
+    fn detach(&self, client_id: &str, state: SessionState) -> Reply<Result<(), StoreError>> {
+        self.open.detach(client_id, state)
     }
 
     fn is_durable(&self) -> bool {

@@ -1,5 +1,6 @@
 use dunlin_metrics::Counter;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::timeout;
 
@@ -97,4 +98,70 @@ async fn a_filter_subscribed_without_end_is_refused_in_the_end() {
         );
     };
     LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn what_a_full_disk_refused_is_taken_when_it_comes_again() {
+    let run = async {
+        let broker = Broker::start();
+        let mut subscriber = broker.client(&connect(b's')).await;
+        subscriber.write_all(&SUBSCRIBE).await.unwrap();
+        assert_eq!(read(&mut subscriber, 5).await, SUBACK);
+        // Its session lasts; version 3 is told that there is no room by closing.
+        let mut lasting = connect(b'p');
+        lasting[9] = 0;
+        let mut publisher = TcpStream::connect(broker.address).await.unwrap();
+        publisher.write_all(&lasting).await.unwrap();
+        yield_until(|| broker.router.session("p").is_some()).await;
+        broker.store.commit();
+        assert_eq!(read(&mut publisher, 4).await, [0x20, 2, 0, 0]);
+        broker.router.set_short_of_storage(true);
+        let publish = [0x34, 6, 0, 1, b't', 0, 7, b'x'];
+        publisher.write_all(&publish).await.unwrap();
+        let closed = timeout(PATIENCE, publisher.read(&mut [0])).await;
+        assert_eq!(closed.unwrap().unwrap(), 0);
+        broker.router.set_short_of_storage(false);
+        let mut publisher = TcpStream::connect(broker.address).await.unwrap();
+        publisher.write_all(&lasting).await.unwrap();
+        nothing_comes(&mut publisher).await;
+        broker.store.commit();
+        assert_eq!(read(&mut publisher, 4).await, [0x20, 2, 1, 0]);
+        let again = [0x3c, 6, 0, 1, b't', 0, 7, b'x'];
+        publisher.write_all(&again).await.unwrap();
+        nothing_comes(&mut publisher).await;
+        broker.store.commit();
+        assert_eq!(read(&mut publisher, 4).await, [0x50, 2, 0, 7]);
+        let message = read(&mut subscriber, 8).await;
+        assert_eq!(message, [0x32, 6, 0, 1, b't', 0, 1, b'x']);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn after_unsuback_no_retained_message_is_looked_for() {
+    let run = async {
+        let broker = Broker::start();
+        let mut publisher = broker.client(&connect(b'p')).await;
+        let retained = [0x31, 4, 0, 1, b't', b'x'];
+        publisher.write_all(&retained).await.unwrap();
+        yield_until(|| broker.router.retained().0 == 1).await;
+        let mut subscriber = broker.client(&connect(b's')).await;
+        // In one piece, so that the scan has no turn in between.
+        let both = [&SUBSCRIBE[..], &[0xa2, 5, 0, 2, 0, 1, b't']].concat();
+        subscriber.write_all(&both).await.unwrap();
+        let answers = [&SUBACK[..], &[0xb0, 2, 0, 2]].concat();
+        assert_eq!(read(&mut subscriber, 9).await, answers);
+        nothing_comes(&mut subscriber).await;
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+async fn yield_until(mut holds: impl FnMut() -> bool) {
+    timeout(PATIENCE, async {
+        while !holds() {
+            yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
 }
