@@ -38,7 +38,7 @@ fn fill_up(name: &str, reserve: u64, left: u64) {
     let mut away = Subscriber::new("away".into(), Version::Mqtt5);
     away.subscribe(daemon.listener(0));
     let mut publishers = [Qos::AtLeastOnce, Qos::ExactlyOnce]
-        .map(|qos| Publisher::new(format!("{qos:?}"), Version::Mqtt5, qos));
+        .map(|qos| Publisher::new(format!("{qos:?}"), Version::Mqtt5, qos, 64));
     let (acknowledged, heard) = channel();
     let first = under_load(&mut publishers, &mut daemon, &acknowledged, |daemon| {
         expect_some(&heard);

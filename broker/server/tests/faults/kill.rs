@@ -23,18 +23,44 @@ const SETTINGS: &str = "sys.interval = \"0s\"\nlimits.queued_messages = \"unlimi
 const LIFE: u64 = 600;
 /// How long an acknowledgement may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The one that comes in each third life only.
+/// Some come in each third life only.
 const SOMETIMES: usize = 3;
+/// One start of so many is killed while it reads.
+const KILLED_EARLY: usize = 4;
+
+/// A small reading of a sensor.
+const SMALL: usize = 64;
+/// So much that a file of the store is full after some 280 of them.
+const LARGE: usize = 60_000;
 
 #[test]
 fn a_broker_that_is_killed_has_lost_and_doubled_nothing() {
+    let daemon = Daemon::with(SETTINGS);
+    let load = Load::new(daemon.listener(0), SMALL);
+    kill_again_and_again("", daemon, load);
+}
+
+/// Everybody comes now and then, so that what was stored is soon needed no more.
+#[test]
+fn a_broker_that_is_killed_while_it_compacts_neither() {
+    let daemon = Daemon::with(SETTINGS);
+    let mut load = Load::new(daemon.listener(0), LARGE);
+    load.sometimes.append(&mut load.offline);
+    let daemon = kill_again_and_again("compacting, ", daemon, load);
+    let first = daemon.file("dunlin-data/0000000000000001.log");
+    assert!(!first.exists(), "nothing was compacted");
+}
+
+fn kill_again_and_again(name: &str, mut daemon: Daemon, mut load: Load) -> Daemon {
     let cycles = scaled(4);
-    let mut daemon = Daemon::with(SETTINGS);
-    let mut load = Load::new(daemon.listener(0));
     let mut random = Random(3);
     let mut recovered = Vec::new();
     for cycle in 0..cycles {
         load.run_until_killed(&mut daemon, cycle, 1 + random.below(LIFE));
+        if cycle % KILLED_EARLY == 1 {
+            daemon.begin_again();
+            daemon.crash();
+        }
         let start = Instant::now();
         daemon.start_again();
         daemon.client("first").ping();
@@ -44,8 +70,8 @@ fn a_broker_that_is_killed_has_lost_and_doubled_nothing() {
     let sum = load.sum();
     recovered.sort();
     println!(
-        "{cycles} kill -9 cycles: {} acknowledged, {} delivered, lost {}, doubled at QoS 2 {}, \
-         sent again at QoS 1 {}; recovery seconds: median {:.3}, worst {:.3}",
+        "{name}{cycles} kill -9 cycles: {} acknowledged, {} delivered, lost {}, doubled at QoS 2 \
+         {}, sent again at QoS 1 {}; recovery seconds: median {:.3}, worst {:.3}",
         sum.acknowledged,
         sum.delivered,
         sum.lost,
@@ -57,6 +83,7 @@ fn a_broker_that_is_killed_has_lost_and_doubled_nothing() {
     assert_eq!((sum.lost, sum.doubled), (0, 0));
     load.expect_order();
     load.expect_retained(&daemon);
+    daemon
 }
 
 /// Publishers of both QoS and subscribers of both versions: connected, now and then, and never.
@@ -81,9 +108,10 @@ struct Sum {
 }
 
 impl Load {
-    fn new(address: SocketAddr) -> Load {
+    fn new(address: SocketAddr, payload_bytes: usize) -> Load {
         use Version::{Mqtt5, Mqtt311};
-        let publisher = |name: &str, version, qos| Publisher::new(name.into(), version, qos);
+        let publisher =
+            |name: &str, version, qos| Publisher::new(name.into(), version, qos, payload_bytes);
         let subscribers = |name: &str| {
             [Mqtt311, Mqtt5].map(|version| {
                 let mut one = Subscriber::new(format!("{name} {version:?}"), version);
@@ -198,7 +226,7 @@ impl Load {
         for publisher in &self.publishers {
             let mut client = daemon.client("late");
             client.subscribe(publisher.topic(), Qos::AtMostOnce);
-            let last = format!("{:>64}", publisher.published() - 1);
+            let last = publisher.payload(publisher.published() - 1);
             client.expect_message(publisher.topic(), last.as_bytes());
             client.disconnect();
         }

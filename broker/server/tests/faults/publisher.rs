@@ -20,6 +20,7 @@ pub struct Publisher {
     who: Persistent,
     qos: Qos,
     topic: String,
+    payload_bytes: usize,
     /// Sent, and not answered to the end; in order.
     open: VecDeque<Open>,
     /// The next number to publish: all below it were sent at least once.
@@ -48,9 +49,10 @@ pub enum Until {
 
 impl Publisher {
     /// A client that has published nothing; its topic is `load/` and its client id.
-    pub fn new(client_id: String, version: Version, qos: Qos) -> Self {
+    pub fn new(client_id: String, version: Version, qos: Qos, payload_bytes: usize) -> Self {
         Publisher {
             topic: format!("load/{client_id}"),
+            payload_bytes,
             who: Persistent::new(client_id, version),
             qos,
             open: VecDeque::new(),
@@ -68,6 +70,12 @@ impl Publisher {
     /// The QoS of all its messages.
     pub fn qos(&self) -> Qos {
         self.qos
+    }
+
+    /// The message of a number.
+    pub fn payload(&self, number: u32) -> String {
+        let width = self.payload_bytes;
+        format!("{number:>width$}")
     }
 
     /// All numbers below were published.
@@ -131,8 +139,7 @@ impl Publisher {
         }
         client.send_if_there(&Packet::Publish(Publish {
             topic: &self.topic,
-            // As long as a small reading of a sensor.
-            payload: format!("{:>64}", open.number).as_bytes(),
+            payload: self.payload(open.number).as_bytes(),
             qos: self.qos,
             retain: true,
             dup,
