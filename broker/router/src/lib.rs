@@ -38,7 +38,6 @@ use std::task::{Poll, Waker};
 
 use dunlin_codec::ReasonCode;
 use dunlin_metrics::{Cells, Counter, Registry};
-use dunlin_session::Delivery;
 use dunlin_time::{Clock, Now};
 use dunlin_topic::{CacheLimits, Index};
 use parking_lot::Mutex;
@@ -303,7 +302,7 @@ impl Router {
     }
 
     /// Empties the largest queues of sessions, until half of what was queued is gone: the process
-    /// is over its memory budget.
+    /// is over its memory budget. What is on disk was acknowledged, and stays.
     pub fn shed_largest_queues(&self) {
         let mut queues: Vec<_> = self
             .directory
@@ -315,12 +314,18 @@ impl Router {
         queues.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         let total: usize = queues.iter().map(|(bytes, _)| bytes).sum();
         let mut shed = 0;
-        for (bytes, subscriber) in queues {
+        for (_, subscriber) in queues {
             if shed * 2 >= total {
                 return;
             }
             let dropped = subscriber.drain();
-            self.record_removed(&subscriber, &dropped);
+            if dropped.is_empty() {
+                continue;
+            }
+            let bytes: usize = dropped
+                .iter()
+                .map(|delivery| delivery.message.memory())
+                .sum();
             let messages = dropped.len();
             tracing::warn!(client_id = %subscriber.client_id, messages, bytes, "queue dropped to save memory");
             shed += bytes;
@@ -331,20 +336,6 @@ impl Router {
         match subscriber.is_stored() {
             true => self.store.record(&[change], Urgency::Now),
             false => Commit::default(),
-        }
-    }
-
-    fn record_removed<'d>(
-        &self,
-        subscriber: &Subscriber,
-        dropped: impl IntoIterator<Item = &'d Delivery>,
-    ) {
-        let session = subscriber.number;
-        let stored = dropped.into_iter().filter(|delivery| delivery.stored);
-        let removed = stored.map(|delivery| Change::Removed { session, delivery });
-        let changes: Vec<_> = removed.collect();
-        if !changes.is_empty() {
-            self.store.record(&changes, Urgency::Later);
         }
     }
 }

@@ -401,14 +401,17 @@ impl Subscriber {
         std::mem::take(&mut inbox.queue)
     }
 
-    /// Empties the queue: memory is short.
+    /// Empties the queue of what no store has promised to keep: memory is short.
     pub(crate) fn drain(&self) -> VecDeque<Delivery> {
         let mut inbox = self.inbox.lock();
         let queue = std::mem::take(&mut inbox.queue);
-        let bytes: usize = queue.iter().map(|delivery| delivery.message.memory()).sum();
-        inbox.bytes -= bytes;
+        let (kept, dropped): (VecDeque<_>, VecDeque<_>) =
+            queue.into_iter().partition(|delivery| delivery.stored);
+        let memory = dropped.iter().map(|delivery| delivery.message.memory());
+        inbox.bytes -= memory.sum::<usize>();
+        inbox.queue = kept;
         self.full.store(false, Ordering::Relaxed);
-        queue
+        dropped
     }
 
     /// Gives the session to the oldest connection that still waits for it; back if none does.

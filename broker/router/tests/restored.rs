@@ -190,3 +190,19 @@ async fn mqtt_4_8_2_a_shared_message_still_knows_its_group() {
     broker.router.attach(clean, &broker.dispatch).await.unwrap();
     assert_eq!(payloads(&stays), [b"shared"]);
 }
+
+#[tokio::test]
+async fn what_is_on_disk_is_not_dropped_to_save_memory() {
+    let broker = Broker::new();
+    let mut session = broker.session("a", 1);
+    let stored = Delivery {
+        stored: true,
+        ..delivery("a", b"acknowledged")
+    };
+    session.queue = vec![delivery("a", b"QoS 0"), stored, delivery("a", b"more")];
+    broker.restore(session);
+    broker.router.shed_largest_queues();
+    let attached = broker.attach("a").await;
+    assert_eq!(payloads(&attached.subscriber), [b"acknowledged"]);
+    assert_eq!(attached.subscriber.queued_bytes(), 0);
+}
