@@ -62,7 +62,8 @@ impl Connection {
         outcome
     }
 
-    fn reading_waits(&mut self, now: Now) -> bool {
+    /// Whether the client is not to be read for now, for a reason of ours.
+    pub fn reading_waits(&mut self, now: Now) -> bool {
         self.unsent.pauses_reading()
             || self.holds_much()
             || self.crowd.as_ref().is_some_and(|crowd| crowd.is_full())

@@ -72,8 +72,11 @@ impl Connection {
 
     fn check_deadlines(&mut self, now: Now) -> Result<(), End> {
         if let Err(failure) = self.session.timeout(now) {
-            self.worker.cells.add(Counter::KeepAliveTimeouts, 1);
-            return Err(failure.into());
+            if !self.reading_waits(now) {
+                self.worker.cells.add(Counter::KeepAliveTimeouts, 1);
+                return Err(failure.into());
+            }
+            self.session.excuse(now);
         }
         if self.unsent.deadline().is_some_and(|at| at <= now.monotonic) {
             self.worker.cells.add(Counter::SlowConsumersClosed, 1);

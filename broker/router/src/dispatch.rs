@@ -77,7 +77,7 @@ impl Dispatch {
 
     /// Publishes a message that exists already: a will, or one of the server's own.
     pub fn publish_message(&mut self, message: &Message, origin: Origin) -> Published {
-        let Ok(topic) = TopicName::new(message.topic()) else {
+        let Ok(topic) = TopicName::new_bounded(message.topic(), usize::MAX) else {
             return Published::default();
         };
         let matches = self.router.index.lookup(topic, &mut self.cache);

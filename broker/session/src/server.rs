@@ -258,6 +258,11 @@ impl Session {
         (self.keep_alive > 0).then(|| self.last_packet + self.patience())
     }
 
+    /// Nobody has read what the client sends: its silence begins now.
+    pub fn excuse(&mut self, now: Now) {
+        self.last_packet = now.monotonic;
+    }
+
     /// # Errors
     /// The client was silent for one and a half keep alive intervals [MQTT-3.1.2-22].
     pub fn timeout(&self, now: Now) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use dunlin_codec::{Packet, Publish, Qos, ReasonCode};
+use dunlin_codec::{Connect, Packet, Publish, Qos, ReasonCode, Version};
 
 use crate::daemon::Daemon;
 use crate::support::id;
@@ -33,6 +33,26 @@ fn messages_a_second() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(daemon.metric("throttled_publishers_total") >= 1);
     client.ping();
+}
+
+#[test]
+fn a_client_that_is_not_read_is_not_silent() {
+    let daemon = Daemon::with("limits.messages_per_second = 1\n");
+    let mut client = daemon.client_with(&Connect {
+        version: Version::Mqtt311,
+        client_id: "fast",
+        keep_alive: 1,
+        ..Connect::default()
+    });
+    for n in 1..=4 {
+        client.send(&publish(b"x", n));
+    }
+    for n in 1..=4 {
+        assert_eq!(client.receive().puback().0, n);
+    }
+    // For three seconds nobody reads this.
+    client.ping();
+    assert_eq!(daemon.metric("keep_alive_timeouts_total"), 0);
 }
 
 #[test]
