@@ -8,6 +8,7 @@ use dunlin_codec::{
 use dunlin_time::Now;
 
 use crate::alias::OutgoingAliases;
+use crate::server::AuthTurn;
 use crate::will::will;
 use crate::{Failure, Inbound, Session, SessionState, Terms, Will};
 
@@ -252,7 +253,7 @@ impl Negotiated {
             session_expiry: self.session_expiry,
             asked_to_persist: self.requested_session_expiry > 0,
             authentication_method: self.authentication_method.map(Box::new),
-            reauthenticating: false,
+            turn: AuthTurn::Nobody,
         }
     }
 

@@ -15,6 +15,15 @@ use crate::handshake::{challenge, write, write_with_reason_string};
 use crate::incoming::{Opened, Rules};
 use crate::{Acknowledgement, Delivery, Failure, Inbound, Incoming, Outbound, Sent, Terms, Ticket};
 
+/// Who is to send the next AUTH of a re-authentication (section 4.12.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthTurn {
+    /// None is under way.
+    Nobody,
+    Server,
+    Client,
+}
+
 /// The server's end of a connection, from CONNACK to its close.
 ///
 /// Every packet goes to [`Session::receive`]. After an `Err` the connection is over: say so with
@@ -35,7 +44,7 @@ pub struct Session {
     pub(crate) asked_to_persist: bool,
     /// Boxed twice: few clients have one, and a session is small.
     pub(crate) authentication_method: Option<Box<Box<str>>>,
-    pub(crate) reauthenticating: bool,
+    pub(crate) turn: AuthTurn,
 }
 
 /// What of a session outlives its connection.
@@ -236,14 +245,15 @@ impl Session {
     }
 
     /// Asks for the next step of a re-authentication.
-    pub fn challenge(&self, data: &[u8], out: &mut Vec<u8>) {
+    pub fn challenge(&mut self, data: &[u8], out: &mut Vec<u8>) {
+        self.turn = AuthTurn::Client;
         let method = self.method();
         challenge(method, ReasonCode::ContinueAuthentication, data, out);
     }
 
     /// A re-authentication succeeded.
     pub fn reauthenticated(&mut self, data: &[u8], out: &mut Vec<u8>) {
-        self.reauthenticating = false;
+        self.turn = AuthTurn::Nobody;
         let method = self.method();
         challenge(method, ReasonCode::Success, data, out);
     }
@@ -423,9 +433,10 @@ impl Session {
                 "AUTH with another method than CONNECT [MQTT-4.12.1-1]",
             ));
         }
-        match (auth.reason, self.reauthenticating) {
-            (ReasonCode::ReAuthenticate, false) | (ReasonCode::ContinueAuthentication, true) => {
-                self.reauthenticating = true;
+        match (auth.reason, self.turn) {
+            (ReasonCode::ReAuthenticate, AuthTurn::Nobody)
+            | (ReasonCode::ContinueAuthentication, AuthTurn::Client) => {
+                self.turn = AuthTurn::Server;
                 let data = auth.properties.authentication_data();
                 Ok(Request::Reauthenticate(data.unwrap_or_default()))
             }

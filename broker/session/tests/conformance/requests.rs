@@ -1,6 +1,6 @@
 //! SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT and AUTH of version 5 (3.8 to 3.15, 4.12, 4.13).
 
-use dunlin_codec::ReasonCode;
+use dunlin_codec::{Decoded, ReasonCode, Version, decode};
 use dunlin_session::{Farewell, Terms};
 
 use crate::table::{Outcome, Server, connect_5, fails, sends, server, server_with, v5};
@@ -132,4 +132,26 @@ fn mqtt5_3_14_2_1_a_reason_that_a_server_does_not_disconnect_with_goes_out_as_0x
     for reason in [ReasonCode::Success, ReasonCode::BadUserNameOrPassword] {
         assert_eq!(disconnect(&connect_5(b""), reason)[2], 0x80, "{reason:?}");
     }
+}
+
+#[test]
+fn mqtt5_4_12_0_3_each_challenge_is_answered_once() {
+    let mut server = authenticated();
+    let asked = b"\xF0\x06\x19\x04\x15\x00\x01M";
+    let answer = b"\xF0\x06\x18\x04\x15\x00\x01M";
+    let receive = |server: &mut Server, bytes: &[u8]| {
+        let decoded = decode(bytes, Version::Mqtt5, u32::MAX).expect("a packet");
+        let Decoded::Packet { packet, .. } = decoded else {
+            panic!("the packet is complete");
+        };
+        let request = server.session.receive(server.now, packet, &mut Vec::new());
+        request.map(|_| ()).map_err(|failure| failure.reason)
+    };
+    assert_eq!(receive(&mut server, asked), Ok(()));
+    let early = receive(&mut server, answer);
+    assert_eq!(early, Err(ReasonCode::ProtocolError), "nobody has asked");
+    server.session.challenge(b"?", &mut Vec::new());
+    assert_eq!(receive(&mut server, answer), Ok(()));
+    let again = receive(&mut server, answer);
+    assert_eq!(again, Err(ReasonCode::ProtocolError), "nobody asked again");
 }
