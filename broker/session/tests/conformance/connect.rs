@@ -334,7 +334,7 @@ fn mqtt5_4_12_a_challenge_and_the_last_data_name_the_method() {
         authentication_data: Some(b"!".to_vec()),
     };
     out.clear();
-    let session = negotiated.accept(Now::default(), accepted, &mut out);
+    let mut session = negotiated.accept(Now::default(), accepted, &mut out);
     assert!(out.ends_with(b"\x15\x00\x01M\x16\x00\x01!"));
     assert_eq!(session.authentication_method(), Some("M"));
     out.clear();
