@@ -10,9 +10,10 @@ use crate::support::{id, properties};
 /// Large enough for a broker that does nothing, of whatever build.
 const BUDGET: &str = "limits.memory = \"64 MiB\"\nlimits.queued_bytes = \"unlimited\"\nlimits.queued_messages = \"unlimited\"\n";
 
+/// Where they are in memory only: what is on disk stays.
 #[test]
 fn the_largest_queues_are_dropped_first() {
-    let mut daemon = Daemon::with(BUDGET);
+    let mut daemon = Daemon::with(&format!("store = \"memory\"\n{BUDGET}"));
     let properties = properties(&[Property::SessionExpiryInterval(300)]);
     for (client_id, filter) in [("small", "small"), ("large", "large")] {
         let mut client = daemon.client_with(&Connect {
