@@ -77,6 +77,11 @@ impl FaultyDisk {
         self.state.lock().capacity = bytes;
     }
 
+    /// Bytes of all files.
+    pub fn used(&self) -> u64 {
+        self.state.lock().used()
+    }
+
     /// From now on the syncs of this point report success and do nothing.
     pub fn ignore_sync(&self, point: SyncPoint) {
         self.state.lock().ignored = Some(point);
