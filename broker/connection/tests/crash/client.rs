@@ -65,7 +65,8 @@ pub struct Peer {
     link: Link,
     /// Between connections.
     state: Option<SessionState>,
-    /// A clean start has no answer: the broker may have the old session or a new one.
+    /// A CONNECT that begins a new session, or may, has no answer: the broker may have the old
+    /// session or a new one, and only a clean start makes sure.
     must_start_clean: bool,
     /// PUBLISH packets that are not acknowledged.
     open: HashMap<PacketId, Number>,
@@ -115,7 +116,14 @@ impl Peer {
         !self.persists() || self.must_start_clean || (wanted && can)
     }
 
-    pub fn connect(&mut self, now: Now, stream: DuplexStream, clean: bool, will: Option<Will>) {
+    /// `over` says that the session may have ended meanwhile.
+    pub fn connect(
+        &mut self,
+        now: Now,
+        stream: DuplexStream,
+        (clean, over): (bool, bool),
+        will: Option<Will>,
+    ) {
         let clean = self.starts_clean(clean);
         let options = Options {
             version: self.profile.version,
@@ -134,7 +142,7 @@ impl Peer {
         if clean {
             self.open.clear();
         }
-        self.must_start_clean = clean;
+        self.must_start_clean = clean || (over && self.profile.version.has_properties());
         let mut wire = Wire::new(stream);
         let connecting = options.connect(now, state, &mut wire.output);
         self.link = Link::Connecting(connecting.expect("a short CONNECT"), wire);

@@ -152,9 +152,20 @@ impl Model {
         self.say(|| format!("client {who} disconnected, polite {polite}, ends {ends}, {now:?}"));
         match polite {
             true => self.wills[who].disconnected(),
-            false => self.wills[who].ended(now),
+            false => self.wills[who].ended(now, true),
         }
-        self.sessions[who].disconnected(now, now, ends);
+        self.sessions[who].disconnected(now, ends, self.tick);
+        if !self.sessions[who].persists() {
+            self.end_session(who);
+        }
+    }
+
+    /// A client forgets its connection, and the broker does not know.
+    pub fn gave_up(&mut self, who: Who, now: Wall) {
+        self.tick();
+        self.say(|| format!("client {who} gave up its connection, {now:?}"));
+        self.wills[who].ended(now, false);
+        self.sessions[who].gave_up(now);
         if !self.sessions[who].persists() {
             self.end_session(who);
         }
@@ -202,8 +213,8 @@ impl Model {
         if message.void {
             found = Err(wrong("a will that was void"));
         }
-        // A copy that was sent before and not acknowledged may come late.
-        if message.is_expired_at().is_some_and(|at| at < now) && got.qos == Qos::AtMostOnce {
+        let late = |at| self.sessions[who].may_come_late(message.sent, at);
+        if message.is_expired_at().is_some_and(|at| !late(at)) {
             found = Err(wrong("it has expired"));
         }
         let accepted = message.accepted.map(|(tick, _)| tick);
@@ -248,7 +259,7 @@ impl Model {
         self.say(|| format!("started again, {now:?}"));
         for who in 0..self.sessions.len() {
             self.wills[who].restarted(now);
-            self.sessions[who].restarted(crash, now);
+            self.sessions[who].restarted(crash, now, self.tick);
             if !self.sessions[who].persists() {
                 self.end_session(who);
             }

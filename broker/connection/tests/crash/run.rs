@@ -172,6 +172,7 @@ impl Run {
         }
         let steps = 20 + chance.below(200);
         let full = (chance.below(steps), chance.below(steps));
+        self.world.arrive(broker);
         for step in 0..steps {
             if self.plan.trouble == Trouble::Full {
                 self.fill(step, full);

@@ -25,6 +25,13 @@ pub struct Session {
     left: Option<(Wall, Wall)>,
     /// The end of its connection survives a crash.
     left_is_durable: bool,
+    /// Its client has given up a connection that the broker still takes for alive.
+    half_open: bool,
+    /// Nothing that was published after this moment and has expired by this time may come on this
+    /// connection: there was none meanwhile.
+    away: Option<(Tick, Wall)>,
+    /// When the last connection ended.
+    last_end: Option<Tick>,
     subscriptions: Vec<Subscribed>,
 }
 
@@ -65,6 +72,9 @@ impl Session {
             may_be_found: false,
             left: None,
             left_is_durable: false,
+            half_open: false,
+            away: None,
+            last_end: None,
             subscriptions: Vec::new(),
         }
     }
@@ -79,6 +89,7 @@ impl Session {
         let may_live = self.expiry == u32::MAX || self.left.is_none_or(|(_, last)| late(last));
         self.may_be_found = self.possible && may_live;
         self.possible = true;
+        self.away = self.last_end.take().map(|end| (end, now));
         if let Some((_, last)) = &mut self.left {
             // It may have a connection, though nobody said so.
             *last = Wall(u64::MAX);
@@ -122,24 +133,41 @@ impl Session {
         self.possible = true;
         self.left = None;
         self.left_is_durable = false;
+        self.half_open = false;
     }
 
-    /// The connection ended between these moments; a session that `ends` with it may be over.
-    pub fn disconnected(&mut self, first: Wall, last: Wall, ends: bool) {
-        let first = self.left.map_or(first, |(earlier, _)| earlier);
+    /// The connection ended; a session that `ends` with it may be over.
+    pub fn disconnected(&mut self, now: Wall, ends: bool, tick: Tick) {
+        let first = self.left.map_or(now, |(earlier, _)| earlier);
+        let last = if self.half_open { Wall(u64::MAX) } else { now };
         self.left = Some((first, last));
+        self.last_end = (!self.half_open).then_some(tick);
         if ends {
             self.certain = false;
         }
     }
 
+    /// The client takes another connection, and leaves this one as it is.
+    pub fn gave_up(&mut self, now: Wall) {
+        self.half_open = true;
+        self.disconnected(now, false, 0);
+    }
+
+    /// Whether what was published then and has expired by now may still come.
+    pub fn may_come_late(&self, sent: Tick, expired: Wall) -> bool {
+        self.away
+            .is_none_or(|(end, begin)| sent <= end || expired >= begin)
+    }
+
     /// Everything is committed.
     pub fn settled(&mut self) {
-        self.left_is_durable = self.left.is_some();
+        self.left_is_durable = self.left.is_some() && !self.half_open;
     }
 
     /// The broker starts again: what it does not know for sure to have left has left now.
-    pub fn restarted(&mut self, crash: Wall, now: Wall) {
+    pub fn restarted(&mut self, crash: Wall, now: Wall, tick: Tick) {
+        self.half_open = false;
+        self.last_end.get_or_insert(tick);
         match &mut self.left {
             Some((_, last)) if !self.left_is_durable => *last = now,
             Some(_) => {}

@@ -27,9 +27,10 @@ pub struct Will {
 pub enum Stage {
     Asked,
     Armed,
-    /// To be published at this time at the latest; none of a crash between changes that.
+    /// To be published at this time at the latest, if the broker knows of the end by then.
     Due {
         at: Wall,
+        known: bool,
     },
     /// DISCONNECT was sent, and survives a crash or not.
     Void {
@@ -49,10 +50,9 @@ impl Wills {
     /// CONNECT goes out. What was due by now will have been published before its CONNACK; what is
     /// not may be void.
     pub fn connecting(&mut self, next: Option<Will>, now: Wall) {
-        self.ended(now);
         let before = self.before.take();
         self.before = before.filter(|will| match will.stage {
-            Stage::Due { at } => at <= now,
+            Stage::Due { at, .. } => at <= now,
             _ => false,
         });
         self.current = next;
@@ -67,15 +67,14 @@ impl Wills {
         matches!(before.stage, Stage::Due { .. }).then_some(before.number)
     }
 
-    /// The connection ended without DISCONNECT.
-    pub fn ended(&mut self, now: Wall) {
+    /// The connection ended without DISCONNECT, and the broker sees that or not.
+    pub fn ended(&mut self, now: Wall, known: bool) {
         let Some(mut will) = self.current.take() else {
             return;
         };
         if will.stage == Stage::Armed {
-            will.stage = Stage::Due {
-                at: now + will.delay,
-            };
+            let at = now + will.delay;
+            will.stage = Stage::Due { at, known };
             self.before = Some(will);
         }
     }
@@ -92,10 +91,10 @@ impl Wills {
 
     /// The broker starts again: it may not know that the connection had ended.
     pub fn restarted(&mut self, now: Wall) {
-        self.ended(now);
+        self.ended(now, true);
         if let Some(will) = &mut self.before {
             match &mut will.stage {
-                Stage::Due { at } => *at = now + will.delay,
+                Stage::Due { at, known } => (*at, *known) = (now + will.delay, true),
                 Stage::Void { durable: false } => self.before = None,
                 _ => {}
             }
@@ -111,7 +110,7 @@ impl Wills {
                 *durable = true;
                 None
             }
-            Stage::Due { at } if *at + LATE <= now => {
+            Stage::Due { at, known: true } if *at + LATE <= now => {
                 let number = will.number;
                 self.before = None;
                 Some(number)

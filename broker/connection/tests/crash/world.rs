@@ -107,6 +107,15 @@ impl World {
         self.inspect_retained(broker).await
     }
 
+    /// Clients come back soon after a start, most of them.
+    pub fn arrive(&mut self, broker: &Broker) {
+        for who in 0..self.peers.len() {
+            if self.chance.below(3) > 0 {
+                self.connect(broker, who);
+            }
+        }
+    }
+
     /// One thing that a client, the disk, or time does.
     pub async fn step(&mut self, broker: &Broker) -> Result<(), Down> {
         let who = self.chance.below(CLIENTS.len() as u64) as usize;
@@ -222,8 +231,7 @@ impl World {
                 return;
             }
             self.given_up.extend(self.peers[who].cut());
-            self.model
-                .disconnected(who, broker.now().wall, false, false);
+            self.model.gave_up(who, broker.now().wall);
         }
         let clean = self.chance.one_in(12);
         let will = self.chance.one_in(2);
@@ -237,8 +245,9 @@ impl World {
         // The will of a session that ends with its connection is lost with the broker.
         let tracked = tracked.filter(|_| self.peers[who].persists());
         let clean = self.peers[who].starts_clean(clean);
+        let over = self.model.sessions[who].may_be_over(now.wall);
         self.model.connecting(who, clean, tracked, now.wall);
-        self.peers[who].connect(now, broker.accept(), clean, will);
+        self.peers[who].connect(now, broker.accept(), (clean, over), will);
     }
 
     fn will(&mut self, broker: &Broker, who: Who) -> (Will, crate::wills::Will) {
@@ -411,7 +420,7 @@ impl World {
     async fn inspect_retained(&mut self, broker: &Broker) -> Result<(), Down> {
         let profile = profile("observer", Version::Mqtt5, 0, 100);
         let mut observer = Peer::new(profile);
-        observer.connect(broker.now(), broker.accept(), true, None);
+        observer.connect(broker.now(), broker.accept(), (true, true), None);
         let mut heard = Vec::new();
         for round in 0..6 {
             broker.run(8).await;
