@@ -1,5 +1,7 @@
 //! Thousands of crashes.
 
+use dunlin_log::Durability;
+
 use crate::model::{Counts, Wrong};
 use crate::run::{Plan, Trouble};
 
@@ -57,6 +59,22 @@ fn crash(name: &str, crashes: u64, plan: impl Fn(u64) -> Plan) -> Counts {
 fn nothing_acknowledged_is_lost_and_nothing_of_qos_2_comes_twice() {
     let total = crash("crashes", scaled(CRASHES), Plan::new);
     assert!(only_seed().is_some() || total.delivered > total.crashes);
+}
+
+#[test]
+fn what_a_killed_process_left_is_not_lost_with_the_power() {
+    crash("kills, then power", scaled(CRASHES / 4), |seed| Plan {
+        in_turns: true,
+        ..Plan::new(seed)
+    });
+}
+
+#[test]
+fn without_fsync_a_killed_process_loses_nothing_and_a_power_loss_leaves_no_hole() {
+    crash("durability = \"os\"", scaled(CRASHES / 4), |seed| Plan {
+        durability: Durability::Os,
+        ..Plan::new(seed)
+    });
 }
 
 #[test]

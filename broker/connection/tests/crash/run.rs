@@ -20,6 +20,9 @@ pub struct Plan {
     /// A sync that is left out.
     pub ignored: Option<SyncPoint>,
     pub trouble: Trouble,
+    /// Crashes take turns: of the process, and of the machine soon after the next start, when what
+    /// the first left in the system's cache may count without being durable.
+    pub in_turns: bool,
     /// Says what happens.
     pub loud: bool,
 }
@@ -59,6 +62,7 @@ impl Plan {
             durability: Durability::Fsync,
             ignored: None,
             trouble: Trouble::None,
+            in_turns: false,
             loud: false,
         }
     }
@@ -74,7 +78,10 @@ impl Plan {
         };
         run.world.model.loud = self.loud;
         let crashes = 1 + run.world.chance.below(CRASHES);
-        let segment_bytes = run.world.chance.pick(&[1200, 2500, 6000, 20_000]);
+        let segment_bytes = run.world.chance.pick(match self.in_turns {
+            true => &[500, 900],
+            false => &[1200, 2500, 6000, 20_000],
+        });
         let keeping = Keeping {
             durability: self.durability,
             segment_bytes,
@@ -163,9 +170,11 @@ impl Run {
 
     async fn work(&mut self, broker: &Broker) -> Result<(), Down> {
         let chance = &mut self.world.chance;
-        if chance.below(4) > 0 {
+        let soon = self.plan.in_turns && self.world.model.counts.crashes % 2 == 1;
+        if soon || chance.below(4) > 0 {
+            let within = if soon { 25 } else { 150 };
             self.disk
-                .crash_at(self.disk.operations() + chance.below(150));
+                .crash_at(self.disk.operations() + chance.below(within));
         }
         if self.plan.trouble == Trouble::SyncFails {
             self.disk.fail_sync(self.disk.syncs() + chance.below(40));
@@ -208,7 +217,10 @@ impl Run {
     /// whether it was the power.
     fn crash(&mut self) -> bool {
         let chance = &mut self.world.chance;
-        let power_lost = chance.below(3) > 0;
+        let power_lost = match self.plan.in_turns {
+            true => self.world.model.counts.crashes.is_multiple_of(2),
+            false => chance.below(3) > 0,
+        };
         if power_lost {
             self.disk = FaultyDisk::over(&self.disk.survivors(), chance.next());
         } else {
