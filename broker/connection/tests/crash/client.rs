@@ -9,7 +9,7 @@ use dunlin_codec::{
     SubscriptionOptions, UnsubscribeFiltersBuf, Version, decode,
 };
 use dunlin_session::client::{Connecting, Event, Greeting, Options, Will};
-use dunlin_session::{Client, Message, SessionState};
+use dunlin_session::{Client, Message, Outbound, SessionState};
 use dunlin_time::Now;
 use tokio::io::DuplexStream;
 
@@ -219,6 +219,12 @@ impl Peer {
 
     fn keep(&mut self, state: Option<SessionState>) {
         self.state = state.filter(|_| self.persists());
+        if let Some(state) = &mut self.state
+            && state.outbound.unfinished() == 0
+        {
+            // Packet ids that are free are used again soon, as by clients that take the lowest.
+            state.outbound = Outbound::default();
+        }
         if self.state.is_none() {
             self.open.clear();
         }

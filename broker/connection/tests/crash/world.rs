@@ -329,7 +329,12 @@ impl World {
         }
         let model = &mut self.model;
         match heard {
-            Heard::Connected { present } => model.connected(who, present, wall),
+            Heard::Connected { present } => {
+                model.connected(who, present, wall);
+                if !self.peers[who].persists() {
+                    self.subscribe(broker, who);
+                }
+            }
             Heard::Closed => model.disconnected(who, wall, false, false),
             Heard::Answered { number, taken } => match taken {
                 true => model.accepted(number, wall),
