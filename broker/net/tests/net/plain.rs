@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use dunlin_net::{
-    ListenAddress, Listener, ListenerSettings, Protocol, Stream, Transport, WebSocketSettings,
-    handshake,
+    Accepted, ListenAddress, Listener, ListenerSettings, Protocol, Stream, Transport,
+    WebSocketSettings, handshake,
 };
 use tokio::net::{TcpStream, UnixStream};
 
@@ -237,4 +237,15 @@ async fn a_successor_keeps_its_file() {
     let _second = Listener::bind(&unix(&path)).unwrap();
     drop(first);
     assert!(path.exists());
+}
+
+#[tokio::test]
+async fn bytes_of_any_stream_are_a_connection() {
+    let (near, mut client) = tokio::io::duplex(64);
+    let accepted = Accepted::from_stream(near);
+    assert_eq!(accepted.address(), None);
+    let transport = Transport::load(&settings()).unwrap();
+    let (mut stream, peer) = bounded(handshake(accepted, &transport)).await.unwrap();
+    assert!(peer.is_loopback && peer.address.is_none());
+    exchange(&mut stream, &mut client).await;
 }
