@@ -171,9 +171,8 @@ impl Connection {
         }
         let bytes = delivery.message.payload().len() as u64;
         let stored = delivery.stored.then(|| delivery.clone());
-        if delivery.message.qos() == Qos::ExactlyOnce && delivery.message.stored_as().is_some() {
-            // Nobody sees it before it is certain that its publisher does not send it again.
-            self.hold(self.worker.router.recorded());
+        if delivery.message.qos() == Qos::ExactlyOnce {
+            self.hold_until_certain();
         }
         let sent = self.session.deliver(now.wall, delivery, out);
         if let Some(delivery) = stored {
@@ -187,6 +186,16 @@ impl Connection {
             }
             Sent::Expired => cells.add(Counter::DroppedExpired, 1),
             Sent::TooLarge => cells.add(Counter::DroppedTooLarge, 1),
+        }
+    }
+
+    /// Nobody sees a QoS 2 message before it is certain that its publisher does not send it again:
+    /// its packet id is among what was recorded, also where no queue keeps the message.
+    fn hold_until_certain(&mut self) {
+        let router = &self.worker.router;
+        let recorded = router.recorded();
+        if recorded > router.committed() {
+            self.hold(recorded);
         }
     }
 

@@ -122,6 +122,22 @@ async fn pubrec_waits_for_the_id_and_every_queue_and_nobody_sees_the_message_ear
 }
 
 #[tokio::test]
+async fn nobody_sees_a_qos_2_message_before_its_id_is_safe_though_no_queue_keeps_it() {
+    run(async |broker| {
+        let mut clean = broker.client(&connect_clean(b'c')).await;
+        send(&mut clean, &[0x82, 6, 0, 1, 0, 1, b't', 2]).await;
+        assert_eq!(read(&mut clean, 5).await, [0x90, 3, 0, 1, 2]);
+        let mut publisher = client(broker, b'p').await;
+        send(&mut publisher, &[0x34, 6, 0, 1, b't', 0, 7, b'x']).await;
+        nothing_comes(&mut clean).await;
+        broker.store.commit();
+        let message = read(&mut clean, 8).await;
+        assert_eq!(message, [0x34, 6, 0, 1, b't', 0, 1, b'x']);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn pubrec_waits_for_the_id_though_nobody_subscribed() {
     run(async |broker| {
         let mut publisher = client(broker, b'p').await;
