@@ -47,8 +47,11 @@ fn open(path: &PathBuf) -> Disk {
 fn fill(path: &PathBuf) {
     let begun = Instant::now();
     let disk = open(path);
-    let commit_some =
-        |n: u64| while n % 10_000 == 0 && disk.commit().expect("a disk that works") {};
+    let commit_some = |n: u64| {
+        if n.is_multiple_of(10_000) {
+            while disk.commit().expect("a disk that works") {}
+        }
+    };
     for session in 1..=SESSIONS {
         begin(&disk, session);
         commit_some(session);

@@ -11,8 +11,9 @@ use std::task::{Context, Poll, Waker};
 use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
 use dunlin_metrics::Registry;
 use dunlin_micro::report;
+use dunlin_router::ports::SessionTerms;
 use dunlin_router::{
-    AttachRequest, Dispatch, Publication, Router, Settings, SubscribeRequest, Subscriber,
+    AttachRequest, Dispatch, Origin, Publication, Router, Settings, SubscribeRequest, Subscriber,
 };
 use dunlin_store::Memory;
 use dunlin_time::Clock;
@@ -60,6 +61,7 @@ impl Broker {
             expires: None,
             forwarded: &[],
             payload: &[b'x'; 64],
+            origin: Origin::Anyone,
         };
         black_box(self.dispatch.get_mut().publish(publication).matched);
         let mut batch = Vec::new();
@@ -80,7 +82,10 @@ fn subscribe(
     let request = AttachRequest {
         client_id: &format!("client-{number}").into(),
         clean_start: true,
-        persistent: false,
+        terms: SessionTerms {
+            expiry: 0,
+            will: None,
+        },
         worker: 0,
     };
     let attached = ready(router.attach(request, dispatch));

@@ -89,6 +89,7 @@ impl Pair {
             qos: publish.qos,
             retain: false,
             unchecked: false,
+            stored: false,
         };
         if let Some(acknowledgement) = incoming.acknowledgement {
             let reason = ReasonCode::Success;
