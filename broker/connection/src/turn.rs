@@ -58,6 +58,7 @@ impl Connection {
         self.reauthentication(context, now, out)?;
         self.leave_crowd(context, now, out)?;
         let read = self.read(context, now, out)?;
+        self.check_keep_alive(now)?;
         self.deliver(context, now, out)?;
         self.subscriber.set_inflight(self.session.unacknowledged());
         Ok(read)
@@ -71,13 +72,6 @@ impl Connection {
     }
 
     fn check_deadlines(&mut self, now: Now) -> Result<(), End> {
-        if let Err(failure) = self.session.timeout(now) {
-            if !self.reading_waits(now) {
-                self.worker.cells.add(Counter::KeepAliveTimeouts, 1);
-                return Err(failure.into());
-            }
-            self.session.excuse(now);
-        }
         if self.unsent.deadline().is_some_and(|at| at <= now.monotonic) {
             self.worker.cells.add(Counter::SlowConsumersClosed, 1);
             return Err(End::Failed(Failure::new(
@@ -92,6 +86,19 @@ impl Connection {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// After reading: what has come counts, however late we are to look.
+    fn check_keep_alive(&mut self, now: Now) -> Result<(), End> {
+        let Err(failure) = self.session.timeout(now) else {
+            return Ok(());
+        };
+        if self.reading_waits(now) {
+            self.session.excuse(now);
+            return Ok(());
+        }
+        self.worker.cells.add(Counter::KeepAliveTimeouts, 1);
+        Err(failure.into())
     }
 
     /// When something is due that no socket or inbox will wake us for.

@@ -196,6 +196,11 @@ impl Log {
         self.space.reason()
     }
 
+    /// Why nothing is committed for now: of what [`Log::full`] says, the want of any room at all.
+    pub fn stuck(&self) -> Option<String> {
+        self.space.unwritten()
+    }
+
     /// Whether [`Log::full`] has something to say.
     pub fn is_full(&self) -> bool {
         self.space.is_full()

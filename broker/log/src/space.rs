@@ -41,6 +41,14 @@ impl Space {
         self.full.load(Ordering::Acquire)
     }
 
+    /// Why the last write found no room, if so.
+    pub fn unwritten(&self) -> Option<String> {
+        if !self.is_full() {
+            return None;
+        }
+        self.reasons.lock().write.clone()
+    }
+
     pub fn reason(&self) -> Option<String> {
         if !self.is_full() {
             return None;

@@ -82,6 +82,11 @@ impl Router {
         request: AttachRequest<'_>,
         dispatch: &RefCell<Dispatch>,
     ) -> Result<Attached, AttachError> {
+        if request.terms.expiry > 0
+            && let Some(why) = self.store.stuck()
+        {
+            return Err(AttachError::Store(why));
+        }
         let (subscriber, handed_over) = match self.claim(&request)? {
             Found::New(subscriber) => return Ok(self.begin(subscriber, &request, dispatch)),
             Found::Absent(subscriber, mut absence) => {

@@ -46,6 +46,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether anything outlives the process; if not, nobody records changes.
     fn is_durable(&self) -> bool;
 
+    /// Why no change will be committed for now, if so: sessions that are to last are refused then,
+    /// rather than kept waiting.
+    fn stuck(&self) -> Option<StoreError> {
+        None
+    }
+
     /// Adds changes to the log, in the order of these calls: all of them survive, or none. Gives
     /// every message among them its number ([`Message::stored_as`]).
     fn record(&self, changes: &[Change<'_>], urgency: Urgency) -> Commit;

@@ -162,6 +162,11 @@ impl Store for Disk {
         true
     }
 
+    fn stuck(&self) -> Option<StoreError> {
+        let what = self.log.stuck()?;
+        Some(StoreError { what })
+    }
+
     fn record(&self, changes: &[Change<'_>], urgency: Urgency) -> Commit {
         let mut state = self.state.lock();
         let (image, scratch) = state.parts();

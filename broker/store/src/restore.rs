@@ -162,3 +162,55 @@ impl Image {
         self.messages.get(&number)?.message.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use dunlin_log::{MemoryDisk, Options};
+    use dunlin_metrics::Registry;
+    use dunlin_router::Settings;
+    use dunlin_router::ports::SessionTerms;
+    use dunlin_time::{Clock, Hands, Wall};
+
+    use super::*;
+
+    /// Starts a process, and gives the sessions that it finds after this time.
+    fn start(files: &MemoryDisk, hands: &'static Hands, after: Duration) -> usize {
+        let disk = Disk::open(Arc::new(files.clone()), Options::default(), &mut |_| ());
+        let disk = Arc::new(disk.unwrap());
+        let (clock, metrics) = (Clock::by_hand(hands), Arc::new(Registry::default()));
+        let router = Router::new(Settings::default(), clock, disk.clone(), metrics.clone());
+        hands.advance(after);
+        disk.restore(&router, clock.now(), &metrics.cells());
+        disk.commit().unwrap();
+        hands.advance(Duration::from_secs(1));
+        let dispatch = router.dispatch(None, metrics.cells()).into();
+        let mut due = Box::pin(router.run_due(clock.now(), &dispatch));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(due.as_mut().poll(&mut context).is_ready());
+        router.sessions()
+    }
+
+    #[test]
+    fn a_session_whose_connection_was_lost_in_a_crash_expires_however_often_it_crashes_again() {
+        let files = MemoryDisk::default();
+        let hands: &'static Hands = Box::leak(Box::new(Hands::at(Wall(1_000_000))));
+        let disk = Disk::open(Arc::new(files.clone()), Options::default(), &mut |_| ()).unwrap();
+        let began = Change::Began {
+            session: 1,
+            client_id: "client",
+            terms: SessionTerms {
+                expiry: 60,
+                will: None,
+            },
+        };
+        disk.record(&[began], Urgency::Now);
+        disk.commit().unwrap();
+        drop(disk);
+        let starts =
+            [0, 25, 25, 25].map(|seconds| start(&files, hands, Duration::from_secs(seconds)));
+        assert_eq!(starts, [1, 1, 1, 0]);
+    }
+}

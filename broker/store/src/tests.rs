@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_codec::Qos;
-use dunlin_log::{MemoryDisk, Options};
+use dunlin_log::{FaultyDisk, MemoryDisk, Options};
 use dunlin_router::TargetOptions;
 use dunlin_router::ports::{Change, Queued, Retained, SessionTerms, Store, Urgency};
 use dunlin_session::{Delivery, Identifiers, Message, MessageParts, Will};
@@ -290,4 +290,23 @@ fn space_is_bounded_by_twice_what_lives() {
         let (files, lives) = disk.bytes();
         assert!(files <= 2 * lives + 3 * 2048 + 2048, "{n}: {files} {lives}");
     }
+}
+
+#[test]
+fn a_store_without_any_room_says_so() {
+    let files = FaultyDisk::new(1);
+    let disk = Disk::open(Arc::new(files.clone()), Options::default(), &mut |_| ()).unwrap();
+    assert!(disk.stuck().is_none());
+    files.set_capacity(files.used());
+    disk.record(
+        &[Change::RetainedGone {
+            topic: &"t".repeat(2_000_000),
+        }],
+        Urgency::Now,
+    );
+    assert!(!disk.commit().unwrap());
+    assert!(disk.stuck().is_some());
+    files.set_capacity(u64::MAX);
+    commit(&disk);
+    assert!(disk.stuck().is_none());
 }
