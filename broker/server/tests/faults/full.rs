@@ -45,6 +45,7 @@ fn fill_up(name: &str, reserve: u64, left: u64) {
         disk.fill(left);
         daemon.expect_status("/readyz", 503);
         expect_refusals(daemon);
+        expect_answer(daemon, left);
         let ready = until_ready(&disk, daemon);
         while heard.try_recv().is_ok() {}
         expect_some(&heard);
@@ -142,6 +143,21 @@ fn expect_refusals(daemon: &mut Daemon) {
     older.expect_message("full", b"flows");
     older.send(&publish(Qos::AtLeastOnce, false));
     older.expect_close();
+}
+
+/// A session that is to last needs some bytes of the reserve: without one it is refused, at once.
+fn expect_answer(daemon: &Daemon, left: u64) {
+    let (_client, reason) = daemon.ask(&Connect {
+        version: Version::Mqtt311,
+        client_id: "lasting",
+        clean_start: false,
+        ..Connect::default()
+    });
+    let expected = match left {
+        0 => ReasonCode::ServerUnavailable,
+        _ => ReasonCode::Success,
+    };
+    assert_eq!(reason, expected);
 }
 
 fn publish(qos: Qos, retain: bool) -> Packet<'static> {
