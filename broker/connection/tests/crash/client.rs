@@ -305,8 +305,9 @@ impl Peer {
             Ok(Greeting::Challenge(_)) => unreachable!("no method was asked for"),
             Err(failure) => {
                 self.keep(connecting.into_state());
-                // A refusal is none of the crash test's: it leaves nothing.
-                if failure.reason != ReasonCode::ServerBusy {
+                // A refusal leaves nothing. 0x88 says that the disk is full.
+                let refusals = [ReasonCode::ServerBusy, ReasonCode::ServerUnavailable];
+                if !refusals.contains(&failure.reason) {
                     heard.push(Heard::Broken(failure.to_string()));
                 }
                 heard.push(Heard::Closed);

@@ -87,7 +87,7 @@ fn a_failed_sync_acknowledges_nothing() {
 
 #[test]
 fn a_full_disk_loses_nothing_that_was_acknowledged() {
-    let total = crash("full disks", scaled(CRASHES / 4), |seed| Plan {
+    let total = crash("full disks", scaled(CRASHES), |seed| Plan {
         trouble: Trouble::Full,
         ..Plan::new(seed)
     });
