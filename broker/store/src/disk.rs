@@ -59,10 +59,11 @@ impl Disk {
             keep_unreferenced: true,
             ..Image::default()
         };
+        let mut scratch = Vec::new();
         let log = Log::open(
             files,
             options,
-            &mut |segment, record| read(&mut image, segment, record),
+            &mut |segment, record| read(&mut image, segment, record, &mut scratch),
             progress,
         )?;
         image.complete().map_err(|why| OpenError::Damaged {
@@ -140,10 +141,15 @@ impl Disk {
 }
 
 /// Every step of a record.
-pub(crate) fn read(image: &mut Image, segment: u64, record: &[u8]) -> Result<(), String> {
+pub(crate) fn read(
+    image: &mut Image,
+    segment: u64,
+    record: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Result<(), String> {
     let mut reader = Reader(record);
     while !reader.is_empty() {
-        let step = Step::read(&mut reader).map_err(|corrupt| corrupt.to_string())?;
+        let step = Step::read(&mut reader, scratch).map_err(|corrupt| corrupt.to_string())?;
         image.apply(step, segment);
     }
     Ok(())

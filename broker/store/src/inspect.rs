@@ -49,9 +49,10 @@ pub fn inspect(
         keep_unreferenced: true,
         ..Image::default()
     };
+    let mut scratch = Vec::new();
     let found = dunlin_log::inspect(
         files,
-        &mut |segment, record| read(&mut image, segment, record),
+        &mut |segment, record| read(&mut image, segment, record, &mut scratch),
         progress,
     )?;
     image.complete().map_err(|why| OpenError::Damaged {

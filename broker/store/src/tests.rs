@@ -268,7 +268,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         // It may be a record all the same.
-        let _ = crate::disk::read(&mut Image::default(), 1, &bytes);
+        let _ = crate::disk::read(&mut Image::default(), 1, &bytes, &mut Vec::new());
     }
 }
 

@@ -90,7 +90,11 @@ pub(super) fn put_message(out: &mut Vec<u8>, message: &Message) {
     put_bytes(out, message.payload());
 }
 
-pub(super) fn read_message(reader: &mut Reader<'_>, number: u64) -> Result<Message, Corrupt> {
+pub(super) fn read_message(
+    reader: &mut Reader<'_>,
+    number: u64,
+    scratch: &mut Vec<u8>,
+) -> Result<Message, Corrupt> {
     let publisher = reader.number()?;
     let flags = reader.byte()?;
     let expires = reader.number()?.checked_sub(1).map(Wall);
@@ -107,19 +111,23 @@ pub(super) fn read_message(reader: &mut Reader<'_>, number: u64) -> Result<Messa
         forwarded: reader.bytes()?,
         payload: reader.bytes()?,
     };
-    let message = Message::new(parts, &mut Vec::new());
+    let message = Message::new(parts, scratch);
     if let Some(number) = std::num::NonZeroU64::new(number) {
         message.set_stored_as(number);
     }
     Ok(message)
 }
 
+/// Room for so many entries is made before they are read.
+const MANY: u64 = 1024;
+
 pub(super) fn read_queued(
     reader: &mut Reader<'_>,
     message: u64,
 ) -> Result<Vec<(u64, Entry)>, Corrupt> {
-    let mut queued = Vec::new();
-    for _ in 0..reader.number()? {
+    let count = reader.number()?;
+    let mut queued = Vec::with_capacity(count.min(MANY) as usize);
+    for _ in 0..count {
         let session = reader.number()?;
         queued.push((session, read_entry(reader, message)?));
     }

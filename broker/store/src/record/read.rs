@@ -9,11 +9,11 @@ use crate::image::{Flow, Session};
 use crate::wire::{Corrupt, Reader};
 
 impl Step {
-    /// The next step of a record.
-    pub fn read(reader: &mut Reader<'_>) -> Result<Step, Corrupt> {
+    /// The next step of a record; `scratch` is for messages, and worth keeping.
+    pub fn read(reader: &mut Reader<'_>, scratch: &mut Vec<u8>) -> Result<Step, Corrupt> {
         let kind = reader.byte()?;
         if matches!(kind, kind::PUBLISHED | kind::KEPT) {
-            return read_message_step(kind, reader);
+            return read_message_step(kind, reader, scratch);
         }
         if kind == kind::RETAINED_GONE {
             let topic = reader.text()?.into();
@@ -28,9 +28,13 @@ impl Step {
     }
 }
 
-fn read_message_step(kind: u8, reader: &mut Reader<'_>) -> Result<Step, Corrupt> {
+fn read_message_step(
+    kind: u8,
+    reader: &mut Reader<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<Step, Corrupt> {
     let number = reader.number()?;
-    let message = read_message(reader, number)?;
+    let message = read_message(reader, number, scratch)?;
     if kind == kind::KEPT {
         let retained = reader.byte()? != 0;
         return Ok(Step::Kept {

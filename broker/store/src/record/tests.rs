@@ -215,12 +215,12 @@ fn steps_of_version_1_are_read() {
         let digits = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         let bytes: Vec<_> = (0..hex.len()).step_by(2).map(digits).collect();
         let mut reader = Reader(&bytes);
-        let read = Step::read(&mut reader).unwrap();
+        let read = Step::read(&mut reader, &mut Vec::new()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{step:?}"));
         assert!(reader.is_empty());
         for end in 0..bytes.len() {
             assert!(
-                Step::read(&mut Reader(&bytes[..end])).is_err(),
+                Step::read(&mut Reader(&bytes[..end]), &mut Vec::new()).is_err(),
                 "{end} of {hex}"
             );
         }
