@@ -161,6 +161,11 @@ fn will_bytes(will: Option<&Will>) -> u64 {
     })
 }
 
+/// What was written to a segment.
+fn contents(segments: &mut BTreeMap<u64, Contents>, segment: u64) -> &mut Contents {
+    segments.entry(segment).or_default()
+}
+
 fn filter_bytes(filter: &str) -> u64 {
     filter.len() as u64 + 8
 }
@@ -245,11 +250,7 @@ impl Image {
         let kept = self.messages.entry(number).or_default();
         if kept.segment != segment {
             kept.segment = segment;
-            self.segments
-                .entry(segment)
-                .or_default()
-                .messages
-                .push(number);
+            contents(&mut self.segments, segment).messages.push(number);
         }
         if kept.message.is_none() {
             kept.message = Some(message.clone());
@@ -305,11 +306,7 @@ impl Image {
         self.remove(number);
         self.last_session = self.last_session.max(number);
         session.segment = segment;
-        self.segments
-            .entry(segment)
-            .or_default()
-            .sessions
-            .push(number);
+        contents(&mut self.segments, segment).sessions.push(number);
         session.bytes = session.measure();
         session.counted = session.bytes;
         self.live_bytes += session.bytes;
@@ -355,11 +352,7 @@ impl Image {
     pub fn moved_session(&mut self, number: u64, segment: u64) {
         if let Some(session) = self.sessions.get_mut(&number) {
             session.segment = segment;
-            self.segments
-                .entry(segment)
-                .or_default()
-                .sessions
-                .push(number);
+            contents(&mut self.segments, segment).sessions.push(number);
         }
     }
 
@@ -367,11 +360,7 @@ impl Image {
     pub fn moved_message(&mut self, number: u64, segment: u64) {
         if let Some(kept) = self.messages.get_mut(&number) {
             kept.segment = segment;
-            self.segments
-                .entry(segment)
-                .or_default()
-                .messages
-                .push(number);
+            contents(&mut self.segments, segment).messages.push(number);
         }
     }
 

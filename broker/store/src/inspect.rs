@@ -92,13 +92,9 @@ impl Contents {
 
     /// Sessions, in the order in which they began.
     pub fn sessions(&self) -> impl Iterator<Item = StoredSession<'_>> {
-        let mut numbers: Vec<u64> = self.image.sessions.keys().copied().collect();
-        numbers.sort_unstable();
-        numbers.into_iter().filter_map(|number| {
-            let session = self.image.sessions.get(&number)?;
-            let image = &self.image;
-            Some(StoredSession { image, session })
-        })
+        let image = &self.image;
+        let sessions = image.sessions.values();
+        sessions.map(move |session| StoredSession { image, session })
     }
 
     /// Retained messages, by topic.
