@@ -2,6 +2,7 @@
 //! nanoseconds for all of them: `cargo bench -p dunlin-micro --bench route`.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -64,7 +65,7 @@ impl Broker {
             origin: Origin::Anyone,
         };
         black_box(self.dispatch.get_mut().publish(publication).matched);
-        let mut batch = Vec::new();
+        let mut batch = VecDeque::new();
         for subscriber in &self.subscribers {
             subscriber.take(128, 1 << 20, &mut batch, Waker::noop());
             black_box(&batch);

@@ -80,6 +80,30 @@ impl AckKind {
     }
 }
 
+/// Takes an acknowledgement in its shortest form from the front of `bytes`: 4 bytes that say that it
+/// went well, by far the most frequent. `None` for anything else, which [`decode`](crate::decode)
+/// judges.
+#[inline]
+pub fn decode_short_ack(bytes: &[u8]) -> Option<(AckKind, PacketId)> {
+    let [first_byte, 2, high, low] = *bytes.first_chunk()? else {
+        return None;
+    };
+    let kind = match first_byte {
+        0x40 => AckKind::Puback,
+        0x50 => AckKind::Pubrec,
+        0x62 => AckKind::Pubrel,
+        0x70 => AckKind::Pubcomp,
+        _ => return None,
+    };
+    let packet_id = PacketId::new(u16::from_be_bytes([high, low]))?;
+    Some((kind, packet_id))
+}
+
+impl AckKind {
+    /// Bytes of [`decode_short_ack`].
+    pub const SHORT: usize = 4;
+}
+
 /// Appends an acknowledgement without properties: 4 bytes, or 5 if version 5 has more to say than
 /// success. In 3.x the reason is lost.
 pub fn encode_ack(

@@ -51,7 +51,7 @@ mod unsubscribe;
 mod version;
 mod wire;
 
-pub use ack::{Ack, AckKind, encode_ack};
+pub use ack::{Ack, AckKind, decode_short_ack, encode_ack};
 pub use auth::Auth;
 pub use connack::Connack;
 pub use connect::{Connect, Will};

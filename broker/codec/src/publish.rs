@@ -1,6 +1,6 @@
 //! PUBLISH (MQTT 5, 3.3): the packet that all others are for, and the way to write it fast.
 
-use core::num::NonZeroU16;
+use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::raw_property::id;
 use crate::wire::{Reader, Sink, var_int_len};
@@ -116,7 +116,7 @@ pub struct PublishParts<'a> {
     /// The number that stands for the topic.
     pub topic_alias: Option<NonZeroU16>,
     /// Of the subscriptions that matched; each 1 to 268,435,455.
-    pub subscription_identifiers: &'a [u32],
+    pub subscription_identifiers: &'a [NonZeroU32],
     /// Any bytes; may be empty.
     pub payload: &'a [u8],
 }
@@ -132,6 +132,7 @@ impl PublishParts<'_> {
     ///
     /// # Errors
     /// As [`PublishParts::encode_head`].
+    #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.encode_head(version, out)?;
         out.extend_from_slice(self.payload);
@@ -143,6 +144,7 @@ impl PublishParts<'_> {
     /// # Errors
     /// If the parts have no encoding: too long, or packet id and DUP do not fit the QoS. Nothing
     /// is written then.
+    #[inline]
     pub fn encode_head(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.check()?;
         let remaining = self.remaining_len(version);
@@ -167,7 +169,7 @@ impl PublishParts<'_> {
         if self.packet_id.is_some() != acknowledged || self.dup && !acknowledged {
             return Err(EncodeError::PacketIdMismatch);
         }
-        let out_of_range = |&id: &u32| id == 0 || id as usize > MAX_REMAINING_LENGTH;
+        let out_of_range = |id: &NonZeroU32| id.get() as usize > MAX_REMAINING_LENGTH;
         if self.topic.len() > usize::from(u16::MAX)
             || self.subscription_identifiers.iter().any(out_of_range)
         {
@@ -205,7 +207,7 @@ impl PublishParts<'_> {
             }
             + if self.topic_alias.is_some() { 3 } else { 0 }
             + identifiers
-                .map(|&id| 1 + var_int_len(id as usize))
+                .map(|id| 1 + var_int_len(id.get() as usize))
                 .sum::<usize>()
     }
 
@@ -221,7 +223,7 @@ impl PublishParts<'_> {
         }
         for &identifier in self.subscription_identifiers {
             out.u8(id::SUBSCRIPTION_IDENTIFIER);
-            out.var_int(identifier as usize);
+            out.var_int(identifier.get() as usize);
         }
         out.bytes(self.forwarded);
     }

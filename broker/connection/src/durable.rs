@@ -16,7 +16,7 @@ use std::task::Context;
 use dunlin_codec::{PacketId, Qos};
 use dunlin_metrics::Counter;
 use dunlin_router::ports::{Change, Commit, Urgency};
-use dunlin_session::{Delivery, Finished, Sent};
+use dunlin_session::{Delivery, Finished, Progress, Sent};
 
 use crate::connection::Connection;
 
@@ -158,8 +158,18 @@ impl Connection {
         }
     }
 
+    /// An acknowledgement came.
+    pub fn progress(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Nothing => {}
+            Progress::Finished(finished) => self.finished(finished),
+            Progress::Completed(packet_id) => self.completed(*packet_id),
+            Progress::Released(packet_id) => self.released(*packet_id),
+        }
+    }
+
     /// A message is the client's now, or was refused.
-    pub fn finished(&mut self, finished: &Finished) {
+    fn finished(&mut self, finished: &Finished) {
         let session = self.subscriber.number;
         let packet_id = finished.packet_id;
         if !finished.delivery.stored {
@@ -173,7 +183,7 @@ impl Connection {
     }
 
     /// PUBCOMP came.
-    pub fn completed(&mut self, packet_id: PacketId) {
+    fn completed(&mut self, packet_id: PacketId) {
         let session = self.subscriber.number;
         if self.subscriber.is_stored() {
             self.record(Change::Completed { session, packet_id }, Urgency::Later);
@@ -181,7 +191,7 @@ impl Connection {
     }
 
     /// PUBREL came.
-    pub fn released(&mut self, packet_id: PacketId) {
+    fn released(&mut self, packet_id: PacketId) {
         let session = self.subscriber.number;
         if self.subscriber.is_stored() {
             self.record(Change::Released { session, packet_id }, Urgency::Now);

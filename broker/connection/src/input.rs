@@ -2,7 +2,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use dunlin_codec::{Decoded, Packet, Publish, decode, decode_publish};
+use dunlin_codec::{
+    AckKind, Decoded, Packet, PacketId, Publish, ReasonCode, decode, decode_publish,
+    decode_short_ack,
+};
 use dunlin_metrics::Counter;
 use dunlin_net::Stream;
 use dunlin_session::Failure;
@@ -113,6 +116,14 @@ impl Connection {
                 Ok(_) => {}
                 Err(error) => break Err(Failure::from(error).into()),
             }
+            if let Some((kind, packet_id)) = decode_short_ack(&bytes[used..]) {
+                packets += 1;
+                used += AckKind::SHORT;
+                if let Err(end) = self.short_ack(now, kind, packet_id, out) {
+                    break Err(end);
+                }
+                continue;
+            }
             match decode(&bytes[used..], version, maximum).map_err(Failure::from) {
                 Ok(Decoded::Packet { packet, length }) => {
                     packets += 1;
@@ -141,6 +152,22 @@ impl Connection {
             Some(incoming) => self.publish(now, incoming, known, out),
             None => Ok(()),
         }
+    }
+
+    /// Also while others of its packets wait: see [`may_overtake`].
+    fn short_ack(
+        &mut self,
+        now: Now,
+        kind: AckKind,
+        packet_id: PacketId,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        let reason = ReasonCode::Success;
+        let progress = self
+            .session
+            .receive_ack(now, kind, packet_id, reason, out)?;
+        self.progress(&progress);
+        Ok(())
     }
 
     fn packet(

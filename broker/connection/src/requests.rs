@@ -4,7 +4,7 @@ use std::time::Duration;
 use dunlin_auth::{
     Action, ConnectRequest, Decision, EnhancedAuthentication, PeerIdentity, Verdict,
 };
-use dunlin_codec::{Qos, ReasonCode};
+use dunlin_codec::{Publish, Qos, ReasonCode};
 use dunlin_metrics::Counter;
 use dunlin_router::{Origin, Publication, Published};
 use dunlin_session::{Acknowledgement, Failure, Incoming, Request, ResolvedTopic};
@@ -24,9 +24,7 @@ impl Connection {
     ) -> Result<(), End> {
         match request {
             Request::Nothing => {}
-            Request::Finished(finished) => self.finished(&finished),
-            Request::Completed(packet_id) => self.completed(packet_id),
-            Request::Released(packet_id) => self.released(packet_id),
+            Request::Progress(progress) => self.progress(&progress),
             Request::Publish(incoming) => self.publish(now, incoming, &mut None, out)?,
             Request::Subscribe(subscribe) => self.subscribe(subscribe, out)?,
             Request::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, out)?,
@@ -36,7 +34,9 @@ impl Connection {
         Ok(())
     }
 
-    /// `known` is a topic that it may publish to, and becomes this one if it may.
+    /// `known` is a topic that it may publish to, and becomes this one if it may. Inlined, so that
+    /// the packet stays where it is.
+    #[inline(always)]
     pub(crate) fn publish<'p>(
         &mut self,
         now: Now,
@@ -49,38 +49,52 @@ impl Connection {
             publish,
             acknowledgement,
         } = incoming;
+        let mount_point = &self.session.terms().mount_point;
+        if let ResolvedTopic::Packet(topic) = topic
+            && mount_point.is_empty()
+        {
+            let is_known = known.is_some_and(|known| topic.is(known));
+            if self.publish_to(now, topic, is_known, &publish, acknowledgement, out)? {
+                *known = Some(topic);
+            }
+            return Ok(());
+        }
+        let mounted;
+        let name = match mount_point.is_empty() {
+            true => topic.as_str(),
+            false => {
+                mounted = format!("{mount_point}{}", topic.as_str());
+                &mounted
+            }
+        };
+        match TopicName::new_bounded(name, usize::MAX) {
+            Ok(topic) => {
+                self.publish_to(now, topic, false, &publish, acknowledgement, out)?;
+                Ok(())
+            }
+            // Only a mount point can have made it too long.
+            Err(error) => Err(self.unanswered(acknowledgement, Failure::topic_name(error))),
+        }
+    }
+
+    /// Whether the client may publish to the topic, and more of the same.
+    fn publish_to(
+        &mut self,
+        now: Now,
+        topic: TopicName<'_>,
+        is_known: bool,
+        publish: &Publish<'_>,
+        acknowledgement: Option<Acknowledgement>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, End> {
         let worker = self.worker.clone();
+        let payload_bytes = publish.payload.len();
         worker.cells.add(Counter::PublishesReceived, 1);
-        let payload_bytes = publish.payload.len() as u64;
         worker
             .cells
-            .add(Counter::PublishBytesReceived, payload_bytes);
+            .add(Counter::PublishBytesReceived, payload_bytes as u64);
         self.charge_message(now);
-        let mounted;
-        let mount_point = &self.session.terms().mount_point;
-        let named = match &topic {
-            ResolvedTopic::Packet(topic) if mount_point.is_empty() => Some(*topic),
-            _ => None,
-        };
-        let topic = match (named, &topic) {
-            (Some(topic), _) => Ok(topic),
-            (None, ResolvedTopic::Alias(topic)) if mount_point.is_empty() => {
-                TopicName::new_bounded(topic, usize::MAX)
-            }
-            (None, topic) => {
-                mounted = format!("{mount_point}{}", topic.as_str());
-                TopicName::new_bounded(&mounted, usize::MAX)
-            }
-        };
-        // Only a mount point can have made it too long.
-        let topic = match topic {
-            Ok(topic) => topic,
-            Err(error) => return Err(self.unanswered(acknowledgement, Failure::topic_name(error))),
-        };
-        let is_known = named
-            .zip(*known)
-            .is_some_and(|(named, known)| named.is(known));
-        let refused = if publish.payload.len() > self.session.terms().maximum_payload_bytes {
+        let refused = if payload_bytes > self.session.terms().maximum_payload_bytes {
             Some((Counter::PublishesTooLarge, ReasonCode::QuotaExceeded))
         } else if !is_known && !self.may_publish(topic) {
             Some((Counter::PublishesDenied, ReasonCode::NotAuthorized))
@@ -92,7 +106,6 @@ impl Connection {
             }
             Some((Counter::PublishesStorageFull, ReasonCode::QuotaExceeded))
         } else {
-            *known = named.or(*known);
             None
         };
         if let Some((counter, reason)) = refused {
@@ -101,7 +114,7 @@ impl Connection {
                 let reason = self.refusal(reason);
                 self.session.acknowledge(acknowledgement, reason, out);
             }
-            return Ok(());
+            return Ok(false);
         }
         let mut dispatch = worker.dispatch.borrow_mut();
         let mut publication = Publication {
@@ -114,27 +127,25 @@ impl Connection {
             payload: publish.payload,
             origin: self.origin(acknowledgement),
         };
-        let properties = publish.properties;
-        if properties.is_empty() {
-            let published = dispatch.publish(publication);
-            self.published(now, published, acknowledgement, out);
-            return Ok(());
-        }
-        let summary = properties.publish_summary();
-        publication.expires = summary
-            .message_expiry_interval
-            .map(|seconds| now.wall + Duration::from_secs(seconds.into()));
         let mut forwarded = Vec::new();
-        publication.forwarded = match summary.all_forwardable {
-            true => properties.as_bytes(),
-            false => {
-                properties.copy_forwarded(&mut forwarded);
-                &forwarded
-            }
-        };
+        let properties = publish.properties;
+        if !properties.is_empty() {
+            let summary = properties.publish_summary();
+            publication.expires = summary
+                .message_expiry_interval
+                .map(|seconds| now.wall + Duration::from_secs(seconds.into()));
+            publication.forwarded = match summary.all_forwardable {
+                true => properties.as_bytes(),
+                false => {
+                    properties.copy_forwarded(&mut forwarded);
+                    &forwarded
+                }
+            };
+        }
         let published = dispatch.publish(publication);
+        drop(dispatch);
         self.published(now, published, acknowledgement, out);
-        Ok(())
+        Ok(true)
     }
 
     /// A QoS 2 packet id of a session that outlives the process is recorded with its message.

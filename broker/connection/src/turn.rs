@@ -177,14 +177,13 @@ impl Connection {
             return self.record_dropped(&delivery);
         }
         let bytes = delivery.message.payload().len() as u64;
-        let stored = delivery.stored.then(|| delivery.clone());
         if delivery.message.qos() == Qos::ExactlyOnce {
             self.hold_until_certain();
         }
-        let sent = self.session.deliver(now.wall, delivery, out);
-        if let Some(delivery) = stored {
-            self.record_sent(&sent, &delivery);
-        }
+        let sent = match delivery.stored {
+            true => self.send_stored(now, delivery, out),
+            false => self.session.deliver(now.wall, delivery, out),
+        };
         let cells = &self.worker.cells;
         match sent {
             Sent::Yes => {
@@ -194,6 +193,12 @@ impl Connection {
             Sent::Expired => cells.add(Counter::DroppedExpired, 1),
             Sent::TooLarge => cells.add(Counter::DroppedTooLarge, 1),
         }
+    }
+
+    fn send_stored(&mut self, now: Now, delivery: Delivery, out: &mut Vec<u8>) -> Sent {
+        let sent = self.session.deliver(now.wall, delivery.clone(), out);
+        self.record_sent(&sent, &delivery);
+        sent
     }
 
     /// Nobody sees a QoS 2 message before it is certain that its publisher does not send it again:

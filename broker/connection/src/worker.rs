@@ -1,4 +1,5 @@
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct Worker {
     /// Every connection's output is gathered here.
     pub(crate) output: RefCell<Vec<u8>>,
     /// Deliveries on their way from an inbox to the output.
-    pub(crate) batch: RefCell<Vec<Delivery>>,
+    pub(crate) batch: RefCell<VecDeque<Delivery>>,
     connections: Cell<usize>,
 }
 

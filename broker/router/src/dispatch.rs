@@ -69,10 +69,13 @@ impl Dispatch {
             self.scratch = Vec::new();
         }
         let origin = publication.origin;
-        let routed = self
+        let published = self
             .lane
             .route(&self.router, &message, topic, matches, origin);
-        self.settle(routed)
+        if !self.lane.left.is_empty() {
+            self.pass_on_left();
+        }
+        published
     }
 
     /// Publishes a message that exists already: a will, or one of the server's own.
@@ -81,10 +84,13 @@ impl Dispatch {
             return Published::default();
         };
         let matches = self.router.index.lookup(topic, &mut self.cache);
-        let routed = self
+        let published = self
             .lane
             .route(&self.router, message, topic, matches, origin);
-        self.settle(routed)
+        if !self.lane.left.is_empty() {
+            self.pass_on_left();
+        }
+        published
     }
 
     /// Ends a stored session: what it leaves behind goes to other members of the shared
@@ -95,19 +101,17 @@ impl Dispatch {
         ended: Option<u64>,
     ) {
         self.lane.share_out(&self.router, deliveries);
-        let mut left = self.lane.record_moved(&self.router, ended);
-        while !left.is_empty() {
-            self.lane.share_out(&self.router, left);
-            left = self.lane.record_moved(&self.router, None);
-        }
+        self.lane.record_moved(&self.router, ended);
+        self.pass_on_left();
     }
 
     /// Members of a shared subscription may have left while a message was recorded for them.
-    fn settle(&mut self, (published, left): (Published, Vec<Delivery>)) -> Published {
-        if !left.is_empty() {
-            self.redistribute(left, None);
+    fn pass_on_left(&mut self) {
+        while !self.lane.left.is_empty() {
+            let left = std::mem::take(&mut self.lane.left);
+            self.lane.share_out(&self.router, left);
+            self.lane.record_moved(&self.router, None);
         }
-        published
     }
 
     /// Wakes the workers that have mail; at the end of every turn.

@@ -22,6 +22,8 @@ pub(crate) struct Lane {
     pub queued: Vec<Queued>,
     /// ... these.
     pub queued_to: Vec<Arc<Subscriber>>,
+    /// Deliveries by shared subscriptions that came too late for a session: for other members.
+    pub left: Vec<Delivery>,
 }
 
 impl Lane {
@@ -32,6 +34,7 @@ impl Lane {
             to_ring: Vec::new(),
             queued: Vec::new(),
             queued_to: Vec::new(),
+            left: Vec::new(),
         }
     }
 
@@ -46,7 +49,6 @@ impl Lane {
         published
     }
 
-    /// Gives also what came too late for a session that has ended.
     pub fn route(
         &mut self,
         router: &Router,
@@ -54,9 +56,9 @@ impl Lane {
         topic: TopicName<'_>,
         matches: &Matches<Target>,
         origin: Origin,
-    ) -> (Published, Vec<Delivery>) {
+    ) -> Published {
         let mut published = Published::default();
-        let left = if message.retain() {
+        if message.retain() {
             // Held while the targets are queued: a SUBSCRIBE reads the value either before it
             // changes and before this message is queued, or after both.
             let mut retained = router.retained.lock();
@@ -65,19 +67,20 @@ impl Lane {
                 self.cells.add(Counter::RetainedRefused, 1);
             }
             self.queue_all(router, message, matches, &mut published);
-            self.record(router, message, change, origin, &mut published)
+            self.record(router, message, change, origin, &mut published);
         } else {
             self.queue_all(router, message, matches, &mut published);
-            self.record(router, message, Retained::Untouched, origin, &mut published)
-        };
+            if !self.queued.is_empty() || origin != Origin::Anyone {
+                self.record(router, message, Retained::Untouched, origin, &mut published);
+            }
+        }
         if published.matched == 0 {
             self.cells.add(Counter::PublishesUnrouted, 1);
         }
-        (published, left)
+        published
     }
 
     /// Records what is to outlive the process, then queues it.
-    #[inline]
     fn record(
         &mut self,
         router: &Router,
@@ -85,23 +88,10 @@ impl Lane {
         retained: Retained,
         origin: Origin,
         published: &mut Published,
-    ) -> Vec<Delivery> {
-        let nothing =
-            self.queued.is_empty() && retained == Retained::Untouched && origin == Origin::Anyone;
-        if nothing || !router.is_durable() {
-            return Vec::new();
+    ) {
+        if !router.is_durable() {
+            return;
         }
-        self.record_published(router, message, retained, origin, published)
-    }
-
-    fn record_published(
-        &mut self,
-        router: &Router,
-        message: &Message,
-        retained: Retained,
-        origin: Origin,
-        published: &mut Published,
-    ) -> Vec<Delivery> {
         // What the server says of itself is true of this process only.
         let retained = match message.publisher() == 0 && message.topic().starts_with("$SYS/") {
             true => Retained::Untouched,
@@ -126,22 +116,22 @@ impl Lane {
         let commit = match (change, also) {
             (Some(one), Some(other)) => router.store.record(&[one, other], urgency),
             (Some(one), None) | (None, Some(one)) => router.store.record(&[one], urgency),
-            (None, None) => return Vec::new(),
+            (None, None) => return,
         };
         if urgency == Urgency::Now {
             published.commit = commit;
         }
-        self.push_recorded()
+        self.push_recorded();
     }
 
-    /// Gives back those by shared subscriptions whose session has ended meanwhile.
-    fn push_recorded(&mut self) -> Vec<Delivery> {
-        let mut left = Vec::new();
+    /// Queues what is recorded; what came by a shared subscription for a session that has ended
+    /// meanwhile is left.
+    fn push_recorded(&mut self) {
         for (queued, subscriber) in self.queued.drain(..).zip(self.queued_to.drain(..)) {
             let back = subscriber.push_reserved(queued.delivery);
-            left.extend(back.filter(|delivery| delivery.shared.is_some()));
+            self.left
+                .extend(back.filter(|delivery| delivery.shared.is_some()));
         }
-        left
     }
 
     /// Offers deliveries to other members of their shared subscriptions.
@@ -159,9 +149,9 @@ impl Lane {
     }
 
     /// Records that messages changed queues, and that `ended` has none any more.
-    pub fn record_moved(&mut self, router: &Router, ended: Option<u64>) -> Vec<Delivery> {
+    pub fn record_moved(&mut self, router: &Router, ended: Option<u64>) {
         if self.queued.is_empty() && ended.is_none() {
-            return Vec::new();
+            return;
         }
         let moved = self.queued.iter().map(|queued| Change::Published {
             message: &queued.delivery.message,
@@ -171,6 +161,6 @@ impl Lane {
         let ended = ended.map(|session| Change::Ended { session });
         let changes: Vec<_> = moved.chain(ended).collect();
         router.store.record(&changes, Urgency::Now);
-        self.push_recorded()
+        self.push_recorded();
     }
 }

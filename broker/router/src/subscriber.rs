@@ -275,29 +275,20 @@ impl Subscriber {
         self.inbox.lock().next_control()
     }
 
-    /// Moves up to `most` deliveries, of `bytes` together, to `batch`; whether any were there.
-    /// Without any, `waker` is kept, and woken by the next push.
+    /// Moves up to `most` deliveries, of about `bytes` together, to `batch`, which is empty. Without
+    /// any, `waker` is kept, and woken by the next push.
     ///
     /// With `most` zero only word from outside wakes.
     pub fn take(
         &self,
         most: usize,
         bytes: usize,
-        batch: &mut Vec<Delivery>,
+        batch: &mut VecDeque<Delivery>,
         waker: &Waker,
     ) -> Taken {
         let mut inbox = self.inbox.lock();
-        let mut taken = 0;
-        let mut size = 0;
-        while taken < most && size < bytes {
-            let Some(delivery) = inbox.queue.pop_front() else {
-                break;
-            };
-            size += delivery.message.memory();
-            batch.push(delivery);
-            taken += 1;
-        }
-        inbox.bytes -= size;
+        inbox.take(most, bytes, batch);
+        let taken = batch.len();
         if taken > 0 && self.is_full() {
             self.full.store(false, Ordering::Relaxed);
         }
@@ -467,16 +458,33 @@ impl fmt::Debug for Subscriber {
 
 impl Inbox {
     /// Gives whom to wake.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, delivery: Delivery) -> Option<Waker> {
         if self.queue.capacity() == 0 {
-            self.queue.reserve(BURST);
+            self.queue = VecDeque::with_capacity(BURST);
         }
         self.queue.push_back(delivery);
         match self.wants_deliveries {
             true => self.waker.take(),
             false => None,
         }
+    }
+
+    fn take(&mut self, most: usize, bytes: usize, batch: &mut VecDeque<Delivery>) {
+        if self.queue.len() <= most && self.bytes <= bytes && self.reserved == 0 {
+            *batch = std::mem::take(&mut self.queue);
+            self.bytes = 0;
+            return;
+        }
+        let mut size = 0;
+        while batch.len() < most && size < bytes {
+            let Some(delivery) = self.queue.pop_front() else {
+                break;
+            };
+            size += delivery.message.memory();
+            batch.push_back(delivery);
+        }
+        self.bytes -= size;
     }
 
     fn pushed(&self, limits: &QueueLimits) -> Pushed {

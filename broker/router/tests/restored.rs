@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -101,7 +102,7 @@ fn delivery(topic: &str, payload: &[u8]) -> Delivery {
 }
 
 fn payloads(subscriber: &Subscriber) -> Vec<Vec<u8>> {
-    let mut batch = Vec::new();
+    let mut batch = VecDeque::new();
     subscriber.take(usize::MAX, usize::MAX, &mut batch, Waker::noop());
     let payload = |delivery: Delivery| delivery.message.payload().to_vec();
     batch.into_iter().map(payload).collect()

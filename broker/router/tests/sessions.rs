@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
@@ -145,7 +145,7 @@ impl Broker {
 }
 
 fn queued(subscriber: &Subscriber) -> Vec<Vec<u8>> {
-    let mut batch = Vec::new();
+    let mut batch = VecDeque::new();
     subscriber.take(usize::MAX, usize::MAX, &mut batch, Waker::noop());
     let payload = |delivery: dunlin_session::Delivery| delivery.message.payload().to_vec();
     batch.into_iter().map(payload).collect()

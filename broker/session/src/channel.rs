@@ -30,16 +30,14 @@ pub(crate) enum Size {
 impl Size {
     pub fn of(delivery: &Delivery, channel: &Channel<'_>) -> Self {
         let maximum = channel.maximum_packet_size as usize;
-        let topic = delivery.message.topic_bytes().len();
-        let message = topic + delivery.message.forwarded().len() + delivery.message.payload().len();
+        let identifiers = delivery.identifiers.as_slice();
         // Fixed header, packet id, property length, expiry, alias and identifiers at their longest.
-        let most = message + 32 + delivery.identifiers.with_slice(|ids| 5 * ids.len());
+        let most = delivery.message.content_bytes() + 32 + 5 * identifiers.len();
         if most <= maximum {
             return Size::Small;
         }
-        let length = parts(delivery, None, false, channel, |parts| {
-            parts.encoded_len(channel.version)
-        });
+        let packet_id = Some(PacketId::MIN).filter(|_| delivery.qos != Qos::AtMostOnce);
+        let length = parts(delivery, packet_id, false, channel).encoded_len(channel.version);
         match length <= maximum {
             true => Size::Tight,
             false => Size::TooLarge,
@@ -47,31 +45,26 @@ impl Size {
     }
 }
 
-fn parts<R>(
-    delivery: &Delivery,
+#[inline]
+fn parts<'d>(
+    delivery: &'d Delivery,
     packet_id: Option<PacketId>,
     dup: bool,
     channel: &Channel<'_>,
-    with: impl FnOnce(PublishParts<'_>) -> R,
-) -> R {
-    delivery.identifiers.with_slice(|subscription_identifiers| {
-        with(PublishParts {
-            dup,
-            qos: delivery.qos,
-            retain: delivery.retain,
-            topic: topic(delivery, channel),
-            packet_id: packet_id
-                .or(Some(PacketId::MIN).filter(|_| delivery.qos != Qos::AtMostOnce)),
-            forwarded: delivery.message.forwarded(),
-            message_expiry_interval: delivery
-                .message
-                .expires()
-                .map(|at| seconds_left(at - channel.wall)),
-            topic_alias: None,
-            subscription_identifiers,
-            payload: delivery.message.payload(),
-        })
-    })
+) -> PublishParts<'d> {
+    let expires = delivery.message.expires();
+    PublishParts {
+        dup,
+        qos: delivery.qos,
+        retain: delivery.retain,
+        topic: topic(delivery, channel),
+        packet_id,
+        forwarded: delivery.message.forwarded(),
+        message_expiry_interval: expires.map(|at| seconds_left(at - channel.wall)),
+        topic_alias: None,
+        subscription_identifiers: delivery.identifiers.as_slice(),
+        payload: delivery.message.payload(),
+    }
 }
 
 /// The topic as the client knows it. A client below a mount point gets only topics that begin with
@@ -93,16 +86,15 @@ pub(crate) fn write(
     let version = channel.version;
     let aliases = channel.aliases.as_mut().filter(|_| size == Size::Small);
     let alias = aliases.and_then(|aliases| aliases.for_topic(delivery.message.topic_bytes()));
-    parts(delivery, packet_id, dup, channel, |mut parts| {
-        if let Some(alias) = alias {
-            parts.topic_alias = Some(alias.alias);
-            if alias.known {
-                parts.topic = b"";
-            }
+    let mut parts = parts(delivery, packet_id, dup, channel);
+    if let Some(alias) = alias {
+        parts.topic_alias = Some(alias.alias);
+        if alias.known {
+            parts.topic = b"";
         }
-        let written = parts.encode(version, out);
-        debug_assert!(written.is_ok(), "{written:?}");
-    });
+    }
+    let written = parts.encode(version, out);
+    debug_assert!(written.is_ok(), "{written:?}");
 }
 
 /// Expiry goes out in whole seconds, rounded up so that it never becomes zero early.

@@ -41,6 +41,6 @@ pub use inbound::{Acknowledgement, Inbound, Received, Ticket};
 pub use incoming::{Incoming, ResolvedTopic};
 pub use message::{Delivery, Identifiers, Message, MessageParts};
 pub use outbound::{Outbound, Sent};
-pub use server::{Farewell, Finished, Request, Session, SessionState};
+pub use server::{Farewell, Finished, Progress, Request, Session, SessionState};
 pub use terms::Terms;
 pub use will::Will;

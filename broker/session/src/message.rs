@@ -120,6 +120,11 @@ impl Message {
         &self.0.slice[self.payload_offset()..]
     }
 
+    /// Bytes of topic name, properties and payload together.
+    pub fn content_bytes(&self) -> usize {
+        self.0.slice.len()
+    }
+
     /// Bytes that this message keeps in memory.
     pub fn memory(&self) -> usize {
         size_of::<Head>() + 2 * size_of::<usize>() + self.0.slice.len()
@@ -174,16 +179,17 @@ pub enum Identifiers {
     /// One has.
     One(NonZeroU32),
     /// Several have.
-    Many(ThinArc<(), u32>),
+    Many(ThinArc<(), NonZeroU32>),
 }
 
 impl Identifiers {
-    /// Calls `with` with the identifiers as a slice.
-    pub fn with_slice<R>(&self, with: impl FnOnce(&[u32]) -> R) -> R {
+    /// All of them.
+    #[inline]
+    pub fn as_slice(&self) -> &[NonZeroU32] {
         match self {
-            Identifiers::None => with(&[]),
-            Identifiers::One(identifier) => with(&[identifier.get()]),
-            Identifiers::Many(identifiers) => with(&identifiers.slice),
+            Identifiers::None => &[],
+            Identifiers::One(identifier) => std::slice::from_ref(identifier),
+            Identifiers::Many(identifiers) => &identifiers.slice,
         }
     }
 
@@ -192,9 +198,10 @@ impl Identifiers {
         match (self, other) {
             (Identifiers::None, other) => other,
             (own, Identifiers::None) => own,
-            (own, other) => Identifiers::Many(own.with_slice(|own| {
-                other.with_slice(|other| ThinArc::from_header_and_slice((), &[own, other].concat()))
-            })),
+            (own, other) => {
+                let all = [own.as_slice(), other.as_slice()].concat();
+                Identifiers::Many(ThinArc::from_header_and_slice((), &all))
+            }
         }
     }
 }
@@ -254,8 +261,13 @@ mod tests {
     fn identifiers_merge_in_order() {
         let one = |n| Identifiers::One(NonZeroU32::new(n).unwrap());
         assert_eq!(one(1).merge(Identifiers::None), one(1));
-        one(1)
-            .merge(one(2))
-            .with_slice(|both| assert_eq!(both, [1, 2]));
+        let both = one(1).merge(one(2));
+        assert_eq!(
+            both.as_slice()
+                .iter()
+                .map(|id| id.get())
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
     }
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_codec::{
-    Ack, Auth, Disconnect, Packet, PacketId, PacketType, Properties, Publish, Qos, ReasonCode,
-    ReasonCodesBuf, Sender, Suback, Subscribe, Unsubscribe, Version,
+    Ack, AckKind, Auth, Disconnect, Packet, PacketId, PacketType, Properties, Publish, Qos,
+    ReasonCode, ReasonCodesBuf, Sender, Suback, Subscribe, Unsubscribe, Version,
 };
 use dunlin_time::{Monotonic, Now, Wall};
 use dunlin_topic::TopicName;
@@ -63,12 +63,8 @@ pub enum Request<'p> {
     Nothing,
     /// Deliver it; answer with [`Session::acknowledge`] or [`Session::postpone`].
     Publish(Incoming<'p>),
-    /// The client took or refused this message; its queue may forget it.
-    Finished(Finished),
-    /// PUBCOMP: the id of a QoS 2 message is free again.
-    Completed(PacketId),
-    /// PUBREL: the id of a QoS 2 message from the client is free again.
-    Released(PacketId),
+    /// An acknowledgement came.
+    Progress(Progress),
     /// Answer with [`Session::subscribed`].
     Subscribe(Subscribe<'p>),
     /// Answer with [`Session::unsubscribed`].
@@ -77,6 +73,19 @@ pub enum Request<'p> {
     Reauthenticate(&'p [u8]),
     /// The client leaves.
     Disconnect(Farewell),
+}
+
+/// What an acknowledgement has moved on.
+#[derive(Debug)]
+pub enum Progress {
+    /// Nothing that a queue knows of.
+    Nothing,
+    /// The client took or refused this message; its queue may forget it.
+    Finished(Finished),
+    /// PUBCOMP: the id of a QoS 2 message is free again.
+    Completed(PacketId),
+    /// PUBREL: the id of a QoS 2 message from the client is free again.
+    Released(PacketId),
 }
 
 /// A message that its queue may forget.
@@ -116,27 +125,10 @@ impl Session {
                 let incoming = self.receive_publish(now, publish, None, out)?;
                 Ok(incoming.map_or(Request::Nothing, Request::Publish))
             }
-            Packet::Puback(ack) => {
-                let finished = self.outbound.puback(ack.packet_id)?;
-                self.finished(now.wall, ack, finished, out)
-            }
-            Packet::Pubrec(ack) => {
-                let (id, reason) = (ack.packet_id, ack.reason);
-                let finished = self.outbound.pubrec(id, reason, self.version, out)?;
-                self.finished(now.wall, ack, finished, out)
-            }
-            Packet::Pubcomp(ack) => {
-                self.outbound.pubcomp(ack.packet_id)?;
-                self.resend(now.wall, out);
-                Ok(Request::Completed(ack.packet_id))
-            }
-            Packet::Pubrel(ack) => {
-                let released = self.inbound.release(ack.packet_id, self.version, out);
-                Ok(match released {
-                    true => Request::Released(ack.packet_id),
-                    false => Request::Nothing,
-                })
-            }
+            Packet::Puback(ack) => self.progress(now, AckKind::Puback, ack, out),
+            Packet::Pubrec(ack) => self.progress(now, AckKind::Pubrec, ack, out),
+            Packet::Pubrel(ack) => self.progress(now, AckKind::Pubrel, ack, out),
+            Packet::Pubcomp(ack) => self.progress(now, AckKind::Pubcomp, ack, out),
             Packet::Subscribe(subscribe) => Ok(Request::Subscribe(subscribe)),
             Packet::Unsubscribe(unsubscribe) => Ok(Request::Unsubscribe(unsubscribe)),
             Packet::Pingreq => {
@@ -153,10 +145,12 @@ impl Session {
     }
 
     /// A PUBLISH, as [`Session::receive`] takes it; `None` if the session has answered it. If its
-    /// topic is `known` itself, which this session took before, it is not checked again.
+    /// topic is `known` itself, which this session took before, it is not checked again. Inlined,
+    /// so that the packet stays where it is.
     ///
     /// # Errors
     /// As [`Session::receive`].
+    #[inline(always)]
     pub fn receive_publish<'p>(
         &mut self,
         now: Now,
@@ -181,6 +175,57 @@ impl Session {
                 acknowledgement,
             }),
         })
+    }
+
+    /// An acknowledgement, as [`Session::receive`] takes it.
+    ///
+    /// # Errors
+    /// As [`Session::receive`].
+    pub fn receive_ack(
+        &mut self,
+        now: Now,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        out: &mut Vec<u8>,
+    ) -> Result<Progress, Failure> {
+        self.last_packet = now.monotonic;
+        let version = self.version;
+        let finished = match kind {
+            AckKind::Puback => self.outbound.puback(packet_id)?,
+            AckKind::Pubrec => self.outbound.pubrec(packet_id, reason, version, out)?,
+            AckKind::Pubcomp => {
+                self.outbound.pubcomp(packet_id)?;
+                self.resend(now.wall, out);
+                return Ok(Progress::Completed(packet_id));
+            }
+            AckKind::Pubrel => {
+                return Ok(match self.inbound.release(packet_id, version, out) {
+                    true => Progress::Released(packet_id),
+                    false => Progress::Nothing,
+                });
+            }
+        };
+        // It made room: what waits for that is sent again.
+        self.resend(now.wall, out);
+        Ok(finished.map_or(Progress::Nothing, |delivery| {
+            Progress::Finished(Finished {
+                released: delivery.qos == Qos::ExactlyOnce && !reason.is_error(),
+                delivery,
+                packet_id,
+            })
+        }))
+    }
+
+    fn progress<'p>(
+        &mut self,
+        now: Now,
+        kind: AckKind,
+        ack: Ack<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Request<'p>, Failure> {
+        let progress = self.receive_ack(now, kind, ack.packet_id, ack.reason, out)?;
+        Ok(Request::Progress(progress))
     }
 
     /// The protocol version.
@@ -374,24 +419,6 @@ impl Session {
             })?;
         }
         Ok(())
-    }
-
-    /// An acknowledgement of ours made room: sends again what waits for it.
-    fn finished<'p>(
-        &mut self,
-        wall: Wall,
-        ack: Ack<'_>,
-        finished: Option<Delivery>,
-        out: &mut Vec<u8>,
-    ) -> Result<Request<'p>, Failure> {
-        self.resend(wall, out);
-        Ok(finished.map_or(Request::Nothing, |delivery| {
-            Request::Finished(Finished {
-                released: delivery.qos == Qos::ExactlyOnce && !ack.reason.is_error(),
-                delivery,
-                packet_id: ack.packet_id,
-            })
-        }))
     }
 
     fn resend(&mut self, wall: Wall, out: &mut Vec<u8>) {

@@ -1,12 +1,12 @@
 //! Lengths: where an encoding grows by a byte, what is too long, and what is refused early.
 
-use core::num::NonZeroU16;
+use core::num::{NonZeroU16, NonZeroU32};
 
 use dunlin_codec::{
-    AckKind, Connect, DecodeError, Decoded, EncodeError, MAX_PACKET_SIZE, Packet, PropertiesBuf,
-    Property, Publish, PublishParts, Qos, ReasonCode, ReasonCodesBuf, SubscribeFiltersBuf,
-    SubscriptionOptions, UnsubscribeFiltersBuf, Version, decode, decode_publish, encode,
-    encode_ack, encoded_len,
+    Ack, AckKind, Connect, DecodeError, Decoded, EncodeError, MAX_PACKET_SIZE, Packet,
+    PropertiesBuf, Property, Publish, PublishParts, Qos, ReasonCode, ReasonCodesBuf,
+    SubscribeFiltersBuf, SubscriptionOptions, UnsubscribeFiltersBuf, Version, decode,
+    decode_publish, decode_short_ack, encode, encode_ack, encoded_len,
 };
 
 use crate::table::{both_ways, encoded, id, properties};
@@ -225,7 +225,7 @@ fn a_publish_of_parts_is_the_publish_with_all_properties() {
         forwarded: &forwarded,
         message_expiry_interval: Some(59),
         topic_alias: Some(NonZeroU16::MIN),
-        subscription_identifiers: &[1, 200],
+        subscription_identifiers: &[1, 200].map(|id| NonZeroU32::new(id).unwrap()),
         payload: b"p",
         ..PublishParts::default()
     };
@@ -317,6 +317,29 @@ fn acks_are_written_in_four_bytes_or_five() {
         let mut out = Vec::new();
         encode_ack(kind, id(0x0102), reason, version, &mut out);
         assert_eq!(out, bytes);
+    }
+}
+
+#[test]
+fn a_short_ack_is_what_decode_finds() {
+    for (first_byte, length) in (0..=255).flat_map(|byte| [0, 2, 3].map(|length| (byte, length))) {
+        for id in [0, 0x0102_u16] {
+            let [high, low] = id.to_be_bytes();
+            let bytes = [first_byte, length, high, low, 0];
+            let decoded = match decode(&bytes, Version::Mqtt5, 100) {
+                Ok(Decoded::Packet { packet, length: 4 }) => match packet {
+                    Packet::Puback(ack) => Some((AckKind::Puback, ack)),
+                    Packet::Pubrec(ack) => Some((AckKind::Pubrec, ack)),
+                    Packet::Pubrel(ack) => Some((AckKind::Pubrel, ack)),
+                    Packet::Pubcomp(ack) => Some((AckKind::Pubcomp, ack)),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let short = decode_short_ack(&bytes).map(|(kind, id)| (kind, Ack::success(id)));
+            assert_eq!(short, decoded, "{bytes:x?}");
+            assert_eq!(decode_short_ack(&bytes[..3]), None);
+        }
     }
 }
 

@@ -138,10 +138,7 @@ impl Server {
             }
             Request::Reauthenticate(data) => session.reauthenticated(data, &mut out),
             Request::Disconnect(farewell) => return Ok(Outcome::Left(farewell)),
-            Request::Nothing
-            | Request::Finished(_)
-            | Request::Completed(_)
-            | Request::Released(_) => {}
+            Request::Nothing | Request::Progress(_) => {}
         }
         Ok(Outcome::Sent(out))
     }

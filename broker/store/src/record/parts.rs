@@ -140,12 +140,11 @@ const SHARED: u8 = 8;
 pub(super) fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     let flags = (u8::from(entry.retain) * RETAIN) | (u8::from(entry.shared) * SHARED);
     out.push(entry.qos as u8 | flags);
-    entry.identifiers.with_slice(|identifiers| {
-        put_number(out, identifiers.len() as u64);
-        for identifier in identifiers {
-            put_number(out, (*identifier).into());
-        }
-    });
+    let identifiers = entry.identifiers.as_slice();
+    put_number(out, identifiers.len() as u64);
+    for identifier in identifiers {
+        put_number(out, identifier.get().into());
+    }
 }
 
 pub(super) fn read_entry(reader: &mut Reader<'_>, message: u64) -> Result<Entry, Corrupt> {
