@@ -5,8 +5,10 @@
 use std::{fmt::Write, hint::black_box, path::Path, sync::Arc, time::Instant};
 
 use dunlin_auth::{
-    Access, AclFile, Action, Authorizer, DecisionMemo, PasswordFile, Principal, hash_password,
+    Access, AclFile, Action, Authorizer, DecisionMemo, PasswordFile, Principal, Question,
+    hash_password,
 };
+use dunlin_time::Monotonic;
 use dunlin_topic::{TopicFilter, TopicName};
 
 const CALLS: u32 = 20_000;
@@ -34,7 +36,8 @@ fn decisions(users: usize) {
     ] {
         let topic = TopicName::new(topic).expect("a valid name");
         report(what, || {
-            acl.authorize(black_box(&who), Action::Publish, black_box(topic))
+            let question = Question::new(Action::Publish, black_box(topic));
+            acl.authorize(black_box(&who), &question)
         });
     }
     let filter = TopicFilter::new("plant/+/#").expect("a valid filter");
@@ -46,7 +49,8 @@ fn decisions(users: usize) {
     let mut memo = DecisionMemo::default();
     let topic = TopicName::new(&own).expect("a valid name");
     report("memo", || {
-        memo.authorize(&access, black_box(&who), Action::Publish, black_box(topic))
+        let question = Question::new(Action::Publish, black_box(topic));
+        memo.authorize(&access, black_box(&who), &question, Monotonic(0))
     });
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use dunlin_auth::{AclFile, Action, Authorizer, Coverage, Decision, PasswordFile, Principal};
+use dunlin_auth::{
+    AclFile, Action, Authorizer, Coverage, Decision, PasswordFile, Principal, Question,
+};
 use dunlin_topic::{TopicFilter, TopicName};
 
 /// An ACL file, then after a NUL a client id, user name and filter, one a line.
@@ -39,7 +41,8 @@ pub fn acl(input: &[u8]) {
             Coverage::Mixed => continue,
         };
         assert_eq!(
-            acl.authorize(&who, Action::Receive, name),
+            acl.authorize(&who, &Question::new(Action::Receive, name))
+                .decision,
             expected,
             "{name}"
         );

@@ -3,12 +3,12 @@
 use std::{any::Any, sync::Arc};
 
 use bytes::Bytes;
-use dunlin_topic::{TopicFilter, TopicName};
+use dunlin_topic::TopicFilter;
 use tracing::debug;
 
 use crate::{
-    Action, Authenticator, Authorizer, Certificate, ConnectRequest, Coverage, Decision, Denial,
-    Grant, Outcome, PeerIdentity, Principal,
+    Answer, Authenticator, Authorizer, Certificate, ConnectRequest, Coverage, Decision, Denial,
+    Grant, Holds, Outcome, PeerIdentity, Principal, PublishFilter, Question, Subscribing,
 };
 
 /// Everything that decides who may connect through a listener and what they may do.
@@ -20,12 +20,17 @@ use crate::{
 /// does, the [anonymous rule](AllowAnonymous) judges clients without a user name, and also those with
 /// one if there is no authenticator: such a name is a mere claim, as in Mosquitto.
 ///
-/// To publish or receive, every authorizer has to allow it. Without any, all is allowed.
+/// To publish or receive, some authorizer has to allow it and none to deny it; rules that the
+/// client's grant brought count as one. Without any, all is allowed.
+///
+/// What a client may publish is then shown to the filters in order.
 pub struct Access {
     anonymous: AllowAnonymous,
     certificate_username: Option<CertificateUsername>,
     authenticators: Vec<Arc<dyn Authenticator>>,
     authorizers: Vec<Arc<dyn Authorizer>>,
+    filters: Vec<Arc<dyn PublishFilter>>,
+    wants_details: bool,
     generation: u32,
 }
 
@@ -82,6 +87,8 @@ impl Access {
             certificate_username: None,
             authenticators: Vec::new(),
             authorizers: Vec::new(),
+            filters: Vec::new(),
+            wants_details: false,
             generation: 0,
         }
     }
@@ -112,6 +119,20 @@ impl Access {
         self
     }
 
+    /// Adds a filter, asked after those already there.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Arc<dyn PublishFilter>) -> Self {
+        self.filters.push(filter);
+        self
+    }
+
+    /// Clients are to have [`Details`](crate::Details): somebody asks for them.
+    #[must_use]
+    pub fn with_details(mut self) -> Self {
+        self.wants_details = true;
+        self
+    }
+
     /// Numbers the configuration that this comes from; each reload of a listener counts up.
     #[must_use]
     pub fn with_generation(mut self, generation: u32) -> Self {
@@ -133,29 +154,64 @@ impl Access {
         self.unclaimed(request)
     }
 
-    /// Whether `who` may publish to, or receive from, `topic`.
+    /// Whether `who` may publish to, or receive from, a topic.
     ///
-    /// Any denial wins over a pending answer, and that over permission.
-    pub fn authorize(&self, who: &Principal, action: Action, topic: TopicName<'_>) -> Decision {
-        every(
-            self.authorizers
-                .iter()
-                .map(|rules| rules.authorize(who, action, topic)),
-        )
+    /// Any denial wins over what is unavailable, and that over permission; never
+    /// [`Decision::Next`].
+    pub fn authorize(&self, who: &Principal, question: &Question<'_>) -> Answer {
+        let granted = who.rules().map(|rules| rules.authorize(who, question));
+        let mut total = granted.map(Answer::from);
+        for rules in &self.authorizers {
+            let answer = rules.authorize(who, question);
+            let denied = answer.decision == Decision::Deny;
+            total = Some(match total {
+                Some(total) => both(total, answer),
+                None => answer,
+            });
+            if denied {
+                break;
+            }
+        }
+        match total {
+            Some(answer) if answer.decision == Decision::Next => Answer {
+                decision: Decision::Deny,
+                ..answer
+            },
+            Some(answer) => answer,
+            None => Decision::Allow.into(),
+        }
     }
 
-    /// Whether `who` may subscribe to `filter`.
-    pub fn subscribe(&self, who: &Principal, filter: TopicFilter<'_>) -> Decision {
-        every(
-            self.authorizers
-                .iter()
-                .map(|rules| rules.subscribe(who, filter)),
-        )
+    /// Whether `who` may subscribe.
+    pub fn subscribe(&self, who: &Principal, subscribing: &Subscribing<'_>) -> Decision {
+        let asked = self.authorizers.iter();
+        let all = asked.map(|rules| rules.subscribe(who, subscribing));
+        match all.max_by_key(|decision| rank(*decision)) {
+            // Rules of a grant accept every subscription, as those of a file do.
+            None => Decision::Allow,
+            Some(Decision::Next) if who.rules().is_none() => Decision::Deny,
+            Some(Decision::Next) => Decision::Allow,
+            Some(decision) => decision,
+        }
+    }
+
+    /// The filters that a message goes through, in order.
+    pub fn filters(&self) -> &[Arc<dyn PublishFilter>] {
+        &self.filters
+    }
+
+    /// Whether clients are to have [`Details`](crate::Details).
+    pub fn wants_details(&self) -> bool {
+        self.wants_details
     }
 
     /// How much of what matches `filter` may be delivered to `who`.
     pub fn coverage(&self, who: &Principal, filter: TopicFilter<'_>) -> Coverage {
-        let mut total = Coverage::All;
+        let granted = who.rules().map(|rules| rules.coverage(who, filter));
+        let mut total = granted.unwrap_or(Coverage::All);
+        if total == Coverage::None {
+            return total;
+        }
         for rules in &self.authorizers {
             match rules.coverage(who, filter) {
                 Coverage::All => {}
@@ -246,17 +302,33 @@ fn certificate_verdict(part: CertificateUsername, certificate: Option<&Certifica
     }
 }
 
-/// The conjunction: deny, else the first that is pending, else allow.
-fn every(decisions: impl Iterator<Item = Decision>) -> Decision {
-    let mut total = Decision::Allow;
-    for decision in decisions {
-        match decision {
-            Decision::Deny => return Decision::Deny,
-            Decision::Pending(_) if total == Decision::Allow => total = decision,
-            Decision::Pending(_) | Decision::Allow => {}
-        }
+/// What outweighs what.
+fn rank(decision: Decision) -> u8 {
+    match decision {
+        Decision::Next => 0,
+        Decision::Allow => 1,
+        Decision::Unavailable => 2,
+        Decision::Deny => 3,
     }
-    total
+}
+
+/// Holds as long as both do, and for one topic: what one says of a scope, the other may not.
+fn both(one: Answer, other: Answer) -> Answer {
+    let holds = match (one.holds, other.holds) {
+        (Holds::Once, _) | (_, Holds::Once) => Holds::Once,
+        (Holds::UntilEpoch, Holds::UntilEpoch) => Holds::UntilEpoch,
+        (Holds::For { time, .. }, Holds::UntilEpoch)
+        | (Holds::UntilEpoch, Holds::For { time, .. }) => Holds::For { time, scope: None },
+        (Holds::For { time: one, .. }, Holds::For { time: other, .. }) => Holds::For {
+            time: one.min(other),
+            scope: None,
+        },
+    };
+    let decision = match rank(other.decision) > rank(one.decision) {
+        true => other.decision,
+        false => one.decision,
+    };
+    Answer { decision, holds }
 }
 
 #[cfg(test)]

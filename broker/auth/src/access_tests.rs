@@ -1,10 +1,16 @@
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use super::*;
-use crate::{BoxFuture, EnhancedAuthentication, Ticket};
+use dunlin_codec::{Properties, Qos};
+use dunlin_topic::TopicName;
+
+use crate::{Action, BoxFuture, Details, EnhancedAuthentication, GrantedRules, Permission};
 
 /// Answers by user name, and notes who was asked.
 struct Fixed(&'static str, Arc<Mutex<Vec<&'static str>>>);
@@ -255,20 +261,20 @@ async fn a_certificate_gives_the_name_and_no_password_does() {
 /// Gives the same answers to everything, and counts.
 #[derive(Default)]
 pub(crate) struct Constant {
-    pub(crate) decision: Option<Decision>,
+    pub(crate) answer: Option<Answer>,
     pub(crate) coverage: Option<Coverage>,
     pub(crate) epoch: AtomicU64,
     pub(crate) asked: AtomicU64,
 }
 
 impl Authorizer for Constant {
-    fn authorize(&self, _: &Principal, _: Action, _: TopicName<'_>) -> Decision {
+    fn authorize(&self, _: &Principal, _: &Question<'_>) -> Answer {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.decision.expect("a decision")
+        self.answer.clone().expect("an answer")
     }
 
-    fn subscribe(&self, _: &Principal, _: TopicFilter<'_>) -> Decision {
-        self.decision.expect("a decision")
+    fn subscribe(&self, _: &Principal, _: &Subscribing<'_>) -> Decision {
+        self.answer.as_ref().expect("an answer").decision
     }
 
     fn coverage(&self, _: &Principal, _: TopicFilter<'_>) -> Coverage {
@@ -291,30 +297,103 @@ fn filter() -> TopicFilter<'static> {
 #[test]
 fn every_authorizer_has_to_allow() {
     use Decision::*;
-    let (one, two) = (Pending(Ticket(1)), Pending(Ticket(2)));
     let who = Principal::new("c", None);
     for (decisions, expected) in [
         (&[][..], Allow),
         (&[Allow, Allow], Allow),
         (&[Allow, Deny], Deny),
         (&[Deny, Allow], Deny),
-        (&[one, Deny], Deny),
-        (&[Allow, one, two, Allow], one),
+        (&[Unavailable, Deny], Deny),
+        (&[Allow, Unavailable, Next, Allow], Unavailable),
+        (&[Next, Allow], Allow),
+        (&[Next, Next], Deny),
     ] {
         let access = decisions.iter().fold(Access::open(), |access, &decision| {
             access.with_authorizer(Arc::new(Constant {
-                decision: Some(decision),
+                answer: Some(decision.into()),
                 ..Default::default()
             }))
         });
-        assert_eq!(
-            access.authorize(&who, Action::Publish, topic()),
-            expected,
-            "{decisions:?}"
-        );
-        assert_eq!(access.subscribe(&who, filter()), expected, "{decisions:?}");
+        let question = Question::new(Action::Publish, topic());
+        let answer = access.authorize(&who, &question);
+        assert_eq!(answer.decision, expected, "{decisions:?}");
+        let decision = access.subscribe(&who, &subscribing());
+        assert_eq!(decision, expected, "{decisions:?}");
         assert_eq!(access.allows_every_topic(), decisions.is_empty());
     }
+}
+
+fn subscribing() -> Subscribing<'static> {
+    Subscribing {
+        filter: filter(),
+        qos: Qos::AtMostOnce,
+        properties: Properties::EMPTY,
+    }
+}
+
+#[test]
+fn an_answer_of_several_holds_as_long_as_each() {
+    let timed = |millis, scope: Option<&str>| Holds::For {
+        time: Duration::from_millis(millis),
+        scope: scope.map(Into::into),
+    };
+    let who = Principal::new("c", None);
+    for (holds, expected) in [
+        (vec![timed(5, Some("a/#"))], timed(5, Some("a/#"))),
+        (
+            vec![timed(5, Some("a/#")), timed(3, Some("a/#"))],
+            timed(3, None),
+        ),
+        (vec![Holds::UntilEpoch, timed(5, Some("#"))], timed(5, None)),
+        (vec![timed(5, None), Holds::Once], Holds::Once),
+        (
+            vec![Holds::UntilEpoch, Holds::UntilEpoch],
+            Holds::UntilEpoch,
+        ),
+    ] {
+        let access = holds.iter().fold(Access::open(), |access, holds| {
+            access.with_authorizer(Arc::new(Constant {
+                answer: Some(Answer {
+                    decision: Decision::Allow,
+                    holds: holds.clone(),
+                }),
+                ..Default::default()
+            }))
+        });
+        let question = Question::new(Action::Publish, topic());
+        assert_eq!(access.authorize(&who, &question).holds, expected);
+    }
+}
+
+#[test]
+fn the_rules_of_a_grant_count_as_an_authorizer() {
+    let rules = GrantedRules::new([(Permission::ReadWrite, "a/%c"), (Permission::Read, "b")]);
+    let who = Principal::new("c", None).with_details(Details {
+        rules: Some(rules.expect("valid filters")),
+        ..Details::default()
+    });
+    let decide = |access: &Access, action, topic| {
+        let topic = TopicName::new(topic).expect("a valid name");
+        access
+            .authorize(&who, &Question::new(action, topic))
+            .decision
+    };
+    let open = Access::open();
+    assert_eq!(decide(&open, Action::Publish, "a/c"), Decision::Allow);
+    assert_eq!(decide(&open, Action::Publish, "a/d"), Decision::Deny);
+    assert_eq!(decide(&open, Action::Publish, "b"), Decision::Deny);
+    assert_eq!(decide(&open, Action::Receive, "b"), Decision::Allow);
+    assert_eq!(open.subscribe(&who, &subscribing()), Decision::Allow);
+    assert_eq!(open.coverage(&who, filter()), Coverage::Mixed);
+    let elsewhere = TopicFilter::new("x/#").expect("a valid filter");
+    assert_eq!(open.coverage(&who, elsewhere), Coverage::None);
+
+    let denies = open.with_authorizer(Arc::new(Constant {
+        answer: Some(Decision::Deny.into()),
+        ..Default::default()
+    }));
+    assert_eq!(decide(&denies, Action::Publish, "a/c"), Decision::Deny);
+    assert!(GrantedRules::new([(Permission::Read, "a/#/b")]).is_err());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{any::Any, borrow::Cow, fmt, future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 
-use crate::ConnectRequest;
+use crate::{ConnectRequest, GrantedRules};
 
 /// A future that an [`Authenticator`] returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -49,13 +49,17 @@ pub enum Outcome {
 }
 
 /// Who a client turned out to be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Grant {
     /// The user that rules are looked up for; `None` is an anonymous client.
     pub username: Option<String>,
     /// How long the grant holds; after it the client must authenticate again.
     /// `None` holds as long as the connection.
     pub expires: Option<Duration>,
+    /// What rules and plugins are told of the client besides.
+    pub attributes: Vec<(String, String)>,
+    /// What the client may do at most: beside the rules of its listener.
+    pub rules: Option<GrantedRules>,
     /// Authentication data for the CONNACK or the closing AUTH (MQTT 5, 3.2.2.3.18).
     pub data: Option<Bytes>,
 }

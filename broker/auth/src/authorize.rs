@@ -1,23 +1,28 @@
 //! The port for those who say what a client may do.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use dunlin_codec::{Properties, Qos};
 use dunlin_topic::{TopicFilter, TopicName};
+
+use crate::GrantedRules;
 
 /// Says what a client may publish and receive.
 ///
-/// Called on the hot path: an implementation answers from memory and within
-/// microseconds, or with [`Decision::Pending`].
+/// Called on the hot path: an implementation answers from memory and within microseconds.
 pub trait Authorizer: Send + Sync {
     /// May `who` publish to, or receive from, this topic?
-    fn authorize(&self, who: &Principal, action: Action, topic: TopicName<'_>) -> Decision;
+    fn authorize(&self, who: &Principal, question: &Question<'_>) -> Answer;
 
-    /// May `who` subscribe to this filter at all?
+    /// May `who` subscribe at all?
     ///
     /// The default accepts: what is delivered is decided by [`coverage`](Self::coverage)
     /// and, where that is mixed, message by message.
-    fn subscribe(&self, who: &Principal, filter: TopicFilter<'_>) -> Decision {
-        let _ = (who, filter);
+    fn subscribe(&self, who: &Principal, subscribing: &Subscribing<'_>) -> Decision {
+        let _ = (who, subscribing);
         Decision::Allow
     }
 
@@ -34,6 +39,45 @@ pub trait Authorizer: Send + Sync {
     }
 }
 
+/// What a client is about to do with a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Whether it sends or receives.
+    pub action: Action,
+    /// Where.
+    pub topic: TopicName<'a>,
+    /// Of the message.
+    pub qos: Qos,
+    /// Of the message.
+    pub retain: bool,
+    /// Of the PUBLISH; empty for a delivery.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Question<'a> {
+    /// A question about a message of which nothing else is known.
+    pub fn new(action: Action, topic: TopicName<'a>) -> Self {
+        Question {
+            action,
+            topic,
+            qos: Qos::AtMostOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+        }
+    }
+}
+
+/// A subscription that a client asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Subscribing<'a> {
+    /// Of `$share/group/filter` only the last part.
+    pub filter: TopicFilter<'a>,
+    /// Maximum QoS.
+    pub qos: Qos,
+    /// Of the SUBSCRIBE.
+    pub properties: Properties<'a>,
+}
+
 /// What is asked of an [`Authorizer`] for a topic name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -43,20 +87,53 @@ pub enum Action {
     Receive,
 }
 
-/// An answer of an [`Authorizer`].
+/// Yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Yes.
+    /// Yes, if nobody else denies it.
     Allow,
     /// No.
     Deny,
-    /// Not known yet. Once the ticket is answered, ask the same question again.
-    Pending(Ticket),
+    /// No opinion. What nobody has an opinion of is denied.
+    Next,
+    /// It could not be decided: treated as no, but the client is not to blame.
+    Unavailable,
 }
 
-/// Stands for a decision that is being worked on elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub u64);
+/// An answer of an [`Authorizer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Yes or no.
+    pub decision: Decision,
+    /// Whether it may be given again without asking.
+    pub holds: Holds,
+}
+
+/// How long an [`Answer`] holds for the same client and action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// For this topic, until the [`epoch`](Authorizer::epoch) changes.
+    UntilEpoch,
+    /// At most so long.
+    For {
+        /// From now.
+        time: Duration,
+        /// A valid topic filter: for all topics that match it; `None` for this topic.
+        scope: Option<Box<str>>,
+    },
+    /// For this very question.
+    Once,
+}
+
+impl From<Decision> for Answer {
+    /// Holds until the epoch changes.
+    fn from(decision: Decision) -> Self {
+        Answer {
+            decision,
+            holds: Holds::UntilEpoch,
+        }
+    }
+}
 
 /// How much of what matches a filter a client may receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +155,27 @@ pub struct Principal {
     username: Option<Arc<str>>,
     client_id_is_level: bool,
     username_is_level: bool,
+    more: Option<Arc<More>>,
+}
+
+/// What is known of a client beside its names: boxed, for few are asked about it.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// What its authentication granted besides.
+    pub attributes: Vec<(String, String)>,
+    /// Rules that came with the grant.
+    pub rules: Option<GrantedRules>,
+    /// IP address and port; `None` behind a unix socket.
+    pub address: Option<SocketAddr>,
+    /// Name of its listener.
+    pub listener: Arc<str>,
+}
+
+#[derive(Debug)]
+struct More {
+    details: Details,
+    /// Nanoseconds that others have worked for the client, since somebody looked.
+    charged: AtomicU64,
 }
 
 impl Principal {
@@ -89,6 +187,47 @@ impl Principal {
             username_is_level: username.as_deref().is_some_and(is_level),
             client_id,
             username,
+            more: None,
+        }
+    }
+
+    /// With more to know of it.
+    #[must_use]
+    pub fn with_details(self, details: Details) -> Self {
+        Principal {
+            more: Some(Arc::new(More {
+                details,
+                charged: AtomicU64::new(0),
+            })),
+            ..self
+        }
+    }
+
+    /// What is known beside its names.
+    pub fn details(&self) -> Option<&Details> {
+        self.more.as_ref().map(|more| &more.details)
+    }
+
+    /// The rules of its grant.
+    pub fn rules(&self) -> Option<&GrantedRules> {
+        self.details()?.rules.as_ref()
+    }
+
+    /// Notes that a plugin has worked so long for this client.
+    pub fn charge(&self, time: Duration) {
+        if let Some(more) = &self.more {
+            let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            more.charged.fetch_add(nanoseconds, Ordering::Relaxed);
+        }
+    }
+
+    /// What was noted since the last call.
+    pub fn take_charge(&self) -> Duration {
+        match &self.more {
+            Some(more) if more.charged.load(Ordering::Relaxed) > 0 => {
+                Duration::from_nanos(more.charged.swap(0, Ordering::Relaxed))
+            }
+            _ => Duration::ZERO,
         }
     }
 

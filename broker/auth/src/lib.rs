@@ -38,16 +38,21 @@ mod authenticate;
 mod authorize;
 mod connect;
 mod file;
+mod filter;
 mod memo;
 mod password;
 
 pub use access::{Access, AllowAnonymous, CertificateUsername, Exchange, Verdict};
-pub use acl::AclFile;
+pub use acl::{AclFile, GrantedRules, Permission};
 pub use authenticate::{Authenticator, BoxFuture, Denial, Grant, Outcome};
-pub use authorize::{Action, Authorizer, Coverage, Decision, Principal, Ticket};
+pub use authorize::{
+    Action, Answer, Authorizer, Coverage, Decision, Details, Holds, Principal, Question,
+    Subscribing,
+};
 pub use connect::{Certificate, ConnectRequest, EnhancedAuthentication, PeerIdentity};
 pub use file::FileError;
-pub use memo::DecisionMemo;
+pub use filter::{Filtered, PublishFilter, Publishing, Replacement};
+pub use memo::{DecisionMemo, Remembered};
 pub use password::{
     Edit, HashError, HashingPool, PasswordFile, Passwords, delete_user, hash_password, set_password,
 };

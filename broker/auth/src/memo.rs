@@ -1,19 +1,23 @@
 //! The last few decisions of one connection.
 
-use dunlin_topic::TopicName;
+use dunlin_time::Monotonic;
+use dunlin_topic::TopicFilter;
 
-use crate::{Access, Action, Decision, Principal};
+use crate::{Access, Action, Answer, Decision, Holds, Principal, Question};
 
-/// How many decisions are kept.
+/// How many decisions are kept that rules in memory gave.
 const ENTRIES: usize = 4;
 
-/// Longer topics are not kept, which bounds a memo to about 1 KiB.
+/// How many are kept if somebody gives them for a time: it costs more to ask again.
+const COSTLY_ENTRIES: usize = 32;
+
+/// Longer topics are not kept, which bounds a memo to about 10 KiB.
 const MAX_TOPIC_BYTES: usize = 256;
 
 /// Remembers the latest decisions of one connection, so that a client that keeps using
 /// the same few topics costs a comparison of bytes each time.
 ///
-/// A word while unused. Entries of an older epoch are forgotten, pending decisions never kept.
+/// A word while unused. Entries of an older epoch are forgotten. Only yes and no are kept.
 #[derive(Debug, Default)]
 pub struct DecisionMemo(Option<Box<Entries>>);
 
@@ -22,14 +26,27 @@ struct Entries {
     epoch: u64,
     /// The next one to replace.
     next: usize,
-    entries: [Option<Entry>; ENTRIES],
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    /// A topic name; or a filter, if it is a scope.
     topic: String,
+    is_scope: bool,
     action: Action,
     allowed: bool,
+    /// `None` holds until the epoch changes.
+    until: Option<Monotonic>,
+}
+
+/// A decision, and whether it holds beyond this question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Yes or no.
+    pub decision: Decision,
+    /// The same question, asked at once, has the same answer.
+    pub holds: bool,
 }
 
 impl DecisionMemo {
@@ -40,48 +57,99 @@ impl DecisionMemo {
         &mut self,
         access: &Access,
         who: &Principal,
-        action: Action,
-        topic: TopicName<'_>,
-    ) -> Decision {
-        if access.allows_every_topic() {
-            return Decision::Allow;
-        }
-        let epoch = access.epoch();
-        if let Some(allowed) = self.recall(epoch, action, topic) {
-            return if allowed {
-                Decision::Allow
-            } else {
-                Decision::Deny
+        question: &Question<'_>,
+        now: Monotonic,
+    ) -> Remembered {
+        if access.allows_every_topic() && who.rules().is_none() {
+            return Remembered {
+                decision: Decision::Allow,
+                holds: true,
             };
         }
-        let decision = access.authorize(who, action, topic);
-        match decision {
-            Decision::Allow => self.remember(epoch, action, topic, true),
-            Decision::Deny => self.remember(epoch, action, topic, false),
-            Decision::Pending(_) => {}
+        let epoch = access.epoch();
+        if let Some(allowed) = self.recall(epoch, question, now) {
+            let decision = match allowed {
+                true => Decision::Allow,
+                false => Decision::Deny,
+            };
+            return Remembered {
+                decision,
+                holds: true,
+            };
         }
-        decision
+        let Answer { decision, holds } = access.authorize(who, question);
+        let allowed = match decision {
+            Decision::Allow => true,
+            Decision::Deny => false,
+            Decision::Next | Decision::Unavailable => {
+                return Remembered {
+                    decision,
+                    holds: false,
+                };
+            }
+        };
+        let lasts = holds != Holds::Once;
+        self.remember(epoch, question, allowed, holds, now);
+        Remembered {
+            decision,
+            holds: lasts,
+        }
     }
 
-    fn recall(&self, epoch: u64, action: Action, topic: TopicName<'_>) -> Option<bool> {
+    fn recall(&self, epoch: u64, question: &Question<'_>, now: Monotonic) -> Option<bool> {
         let memo = self.0.as_ref().filter(|memo| memo.epoch == epoch)?;
-        let known = |entry: &&Entry| entry.action == action && entry.topic == topic.as_str();
-        memo.entries
-            .iter()
-            .flatten()
-            .find(known)
+        let mut entries = memo.entries.iter();
+        entries
+            .find(|entry| entry.answers(question, now))
             .map(|entry| entry.allowed)
     }
 
-    fn remember(&mut self, epoch: u64, action: Action, topic: TopicName<'_>, allowed: bool) {
-        if topic.as_str().len() > MAX_TOPIC_BYTES {
+    fn remember(
+        &mut self,
+        epoch: u64,
+        question: &Question<'_>,
+        allowed: bool,
+        holds: Holds,
+        now: Monotonic,
+    ) {
+        let (until, scope) = match holds {
+            Holds::Once => return,
+            Holds::UntilEpoch => (None, None),
+            Holds::For { time, scope } => {
+                let speaks_of = |scope: &Box<str>| {
+                    TopicFilter::new(scope).is_ok_and(|scope| scope.matches(question.topic))
+                };
+                (Some(now + time), scope.filter(speaks_of))
+            }
+        };
+        let topic = scope.as_deref().unwrap_or(question.topic.as_str());
+        if topic.len() > MAX_TOPIC_BYTES {
             return;
         }
         let memo = self.0.get_or_insert_with(|| Box::new(Entries::new(epoch)));
         if memo.epoch != epoch {
             **memo = Entries::new(epoch);
         }
-        memo.replace_next(topic.as_str(), action, allowed);
+        let entry = memo.place(until.is_some());
+        entry.topic.clear();
+        entry.topic.push_str(topic);
+        entry.is_scope = scope.is_some();
+        entry.action = question.action;
+        entry.allowed = allowed;
+        entry.until = until;
+    }
+}
+
+impl Entry {
+    fn answers(&self, question: &Question<'_>, now: Monotonic) -> bool {
+        self.action == question.action
+            && self.until.is_none_or(|until| now < until)
+            && match self.is_scope {
+                false => self.topic == question.topic.as_str(),
+                true => {
+                    TopicFilter::new(&self.topic).is_ok_and(|scope| scope.matches(question.topic))
+                }
+            }
     }
 }
 
@@ -90,25 +158,35 @@ impl Entries {
         Self {
             epoch,
             next: 0,
-            entries: [const { None }; ENTRIES],
+            entries: Vec::new(),
         }
     }
 
-    /// Writes over the oldest entry, whose memory is used again: a client that goes round
+    /// A new entry or the oldest one, whose memory is used again: a client that goes round
     /// many topics causes no allocation for each.
-    fn replace_next(&mut self, topic: &str, action: Action, allowed: bool) {
-        let mut text = self.entries[self.next]
-            .take()
-            .map(|oldest| oldest.topic)
-            .unwrap_or_default();
-        text.clear();
-        text.push_str(topic);
-        self.entries[self.next] = Some(Entry {
-            topic: text,
-            action,
-            allowed,
-        });
-        self.next = (self.next + 1) % ENTRIES;
+    fn place(&mut self, costly: bool) -> &mut Entry {
+        let most = match costly {
+            true => COSTLY_ENTRIES,
+            false => ENTRIES,
+        };
+        let at = match self.entries.len() < most {
+            true => {
+                self.entries.push(Entry {
+                    topic: String::new(),
+                    is_scope: false,
+                    action: Action::Publish,
+                    allowed: false,
+                    until: None,
+                });
+                self.entries.len() - 1
+            }
+            false => {
+                let at = self.next % self.entries.len();
+                self.next = at + 1;
+                at
+            }
+        };
+        &mut self.entries[at]
     }
 }
 
@@ -117,7 +195,11 @@ mod tests {
     use std::sync::{Arc, atomic::Ordering};
 
     use super::*;
-    use crate::{Ticket, access::tests::Constant};
+    use std::time::Duration;
+
+    use dunlin_topic::TopicName;
+
+    use crate::access::tests::Constant;
 
     struct Rules {
         constant: Arc<Constant>,
@@ -127,8 +209,12 @@ mod tests {
 
     impl Rules {
         fn new(decision: Decision) -> Self {
+            Self::answering(decision.into())
+        }
+
+        fn answering(answer: Answer) -> Self {
             let constant = Arc::new(Constant {
-                decision: Some(decision),
+                answer: Some(answer),
                 ..Default::default()
             });
             let access = Access::open().with_authorizer(Arc::<Constant>::clone(&constant));
@@ -141,12 +227,17 @@ mod tests {
 
         /// The decision, and how many times the rules were asked for it.
         fn ask(&mut self, action: Action, topic: &str) -> (Decision, u64) {
+            self.ask_at(Monotonic(0), action, topic)
+        }
+
+        fn ask_at(&mut self, now: Monotonic, action: Action, topic: &str) -> (Decision, u64) {
             let before = self.constant.asked.load(Ordering::Relaxed);
             let topic = TopicName::new(topic).expect("a valid name");
             let who = Principal::new("c", None);
-            let decision = self.memo.authorize(&self.access, &who, action, topic);
+            let question = Question::new(action, topic);
+            let known = self.memo.authorize(&self.access, &who, &question, now);
             (
-                decision,
+                known.decision,
                 self.constant.asked.load(Ordering::Relaxed) - before,
             )
         }
@@ -189,12 +280,61 @@ mod tests {
     }
 
     #[test]
-    fn pending_decisions_and_long_topics_are_not_kept() {
-        let mut rules = Rules::new(Decision::Pending(Ticket(7)));
-        assert_eq!(
-            rules.ask(Action::Publish, "a"),
-            (Decision::Pending(Ticket(7)), 1)
-        );
+    fn what_holds_for_a_time_is_asked_again_after_it() {
+        let time = Duration::from_millis(100);
+        let holds = |scope: Option<&str>| Answer {
+            decision: Decision::Allow,
+            holds: Holds::For {
+                time,
+                scope: scope.map(Into::into),
+            },
+        };
+        let mut rules = Rules::answering(holds(None));
+        assert_eq!(rules.ask_at(Monotonic(5), Action::Publish, "a/b").1, 1);
+        assert_eq!(rules.ask_at(Monotonic(104), Action::Publish, "a/b").1, 0);
+        assert_eq!(rules.ask_at(Monotonic(105), Action::Publish, "a/b").1, 1);
+        assert_eq!(rules.ask_at(Monotonic(6), Action::Publish, "a/c").1, 1);
+
+        let mut rules = Rules::answering(holds(Some("a/#")));
+        assert_eq!(rules.ask_at(Monotonic(5), Action::Publish, "a/b").1, 1);
+        assert_eq!(rules.ask_at(Monotonic(6), Action::Publish, "a/c").1, 0);
+        assert_eq!(rules.ask_at(Monotonic(6), Action::Receive, "a/c").1, 1);
+        assert_eq!(rules.ask_at(Monotonic(6), Action::Publish, "b").1, 1);
+        assert_eq!(rules.ask_at(Monotonic(105), Action::Publish, "a/c").1, 1);
+    }
+
+    #[test]
+    fn costly_answers_are_kept_in_larger_numbers() {
+        let mut rules = Rules::answering(Answer {
+            decision: Decision::Deny,
+            holds: Holds::For {
+                time: Duration::from_secs(1),
+                scope: None,
+            },
+        });
+        let topics: Vec<_> = (0..=COSTLY_ENTRIES).map(|n| n.to_string()).collect();
+        for topic in &topics[..COSTLY_ENTRIES] {
+            assert_eq!(rules.ask(Action::Receive, topic).1, 1);
+        }
+        for topic in &topics[..COSTLY_ENTRIES] {
+            assert_eq!(rules.ask(Action::Receive, topic), (Decision::Deny, 0));
+        }
+        assert_eq!(rules.ask(Action::Receive, &topics[COSTLY_ENTRIES]).1, 1);
+        assert_eq!(rules.ask(Action::Receive, &topics[0]).1, 1);
+    }
+
+    #[test]
+    fn what_is_unavailable_or_for_once_and_long_topics_are_not_kept() {
+        let mut rules = Rules::new(Decision::Unavailable);
+        assert_eq!(rules.ask(Action::Publish, "a"), (Decision::Unavailable, 1));
+        assert_eq!(rules.ask(Action::Publish, "a").1, 1);
+        assert!(rules.memo.0.is_none());
+
+        let mut rules = Rules::answering(Answer {
+            decision: Decision::Allow,
+            holds: Holds::Once,
+        });
+        assert_eq!(rules.ask(Action::Publish, "a"), (Decision::Allow, 1));
         assert_eq!(rules.ask(Action::Publish, "a").1, 1);
         assert!(rules.memo.0.is_none());
 
@@ -221,9 +361,14 @@ mod tests {
         let mut memo = DecisionMemo::default();
         let topic = TopicName::new("a").expect("a valid name");
         let who = Principal::new("c", None);
+        let question = Question::new(Action::Publish, topic);
+        let known = memo.authorize(&Access::open(), &who, &question, Monotonic(0));
         assert_eq!(
-            memo.authorize(&Access::open(), &who, Action::Publish, topic),
-            Decision::Allow
+            known,
+            Remembered {
+                decision: Decision::Allow,
+                holds: true
+            }
         );
         assert!(memo.0.is_none());
         assert_eq!(size_of::<DecisionMemo>(), size_of::<usize>());

@@ -63,6 +63,8 @@ pub(crate) struct Connection {
 pub(crate) struct Rare {
     pub messages: Option<Bucket>,
     pub bytes: Option<Bucket>,
+    /// In microseconds.
+    pub plugin_time: Option<Bucket>,
     /// When the grant of the authentication ends.
     pub grant_ends: Option<Monotonic>,
     /// A re-authentication under way.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dunlin_auth::{
-    Certificate, ConnectRequest, Denial, EnhancedAuthentication, Grant, PeerIdentity, Principal,
-    Verdict,
+    Certificate, ConnectRequest, Denial, Details, EnhancedAuthentication, Grant, PeerIdentity,
+    Principal, Verdict,
 };
 use dunlin_codec::{Connect, Decoded, Packet, ReasonCode, Version, decode};
 use dunlin_metrics::Counter;
@@ -23,6 +23,7 @@ use crate::finish::{close, finish, limit_counter};
 use crate::input::poll_read;
 use crate::listener::ListenerContext;
 use crate::output::Unsent;
+use crate::permission::details_wanted;
 use crate::rate::Bucket;
 use crate::worker::Worker;
 use crate::{Admission, ConnectionLimits};
@@ -176,7 +177,7 @@ impl Arrival {
         let mut verdict = access.authenticate(&request).await;
         loop {
             match verdict {
-                Verdict::Granted(grant) => {
+                Verdict::Granted(mut grant) => {
                     let username: Option<Arc<str>> = grant.username.as_deref().map(Arc::from);
                     if limits.client_id_from_username {
                         name_after_user(&mut negotiated, username.as_deref())?;
@@ -184,7 +185,16 @@ impl Arrival {
                     negotiated
                         .check_greeting(grant.data.as_deref())
                         .map_err(|failure| Refusal::told(&negotiated, failure))?;
-                    let principal = Principal::new(&*negotiated.client_id, username);
+                    let mut principal = Principal::new(&*negotiated.client_id, username);
+                    let found = Details {
+                        attributes: std::mem::take(&mut grant.attributes),
+                        rules: grant.rules.take(),
+                        address: self.peer.address,
+                        listener: self.listener.name.clone(),
+                    };
+                    if details_wanted(&access, &found) {
+                        principal = principal.with_details(found);
+                    }
                     return Ok(Arrived {
                         negotiated,
                         principal,

@@ -9,7 +9,6 @@ use dunlin_metrics::Counter;
 use dunlin_net::Stream;
 use dunlin_router::Departure;
 use dunlin_session::Will;
-use dunlin_topic::TopicName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::connection::{Connection, End};
@@ -136,12 +135,7 @@ impl Connection {
         if matches!(end, End::Left(farewell) if !farewell.publish_will) {
             return None;
         }
-        let allowed = TopicName::new_bounded(&will.topic, usize::MAX)
-            .is_ok_and(|topic| self.may_publish(topic));
-        if !allowed {
-            self.worker.cells.add(Counter::PublishesDenied, 1);
-        }
-        allowed.then_some(*will)
+        self.permitted_will(self.worker.now(), *will)
     }
 
     fn log(&self, end: &End) {

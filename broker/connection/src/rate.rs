@@ -1,7 +1,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use dunlin_time::Monotonic;
+use dunlin_metrics::Counter;
+use dunlin_time::{Monotonic, Now};
+
+use crate::connection::{Connection, Rare};
 
 /// A rate that a client may keep up, with a second's worth at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,11 @@ impl Bucket {
         self.tokens = self.tokens.saturating_sub(taken);
     }
 
+    /// Whether more than another second's worth was taken than there was.
+    pub fn is_overdrawn(&self) -> bool {
+        self.tokens < -full(self.limit)
+    }
+
     /// When something may be taken again; `None` if it may now.
     pub fn blocked_until(&self) -> Option<Monotonic> {
         if self.tokens >= 0 {
@@ -53,6 +61,50 @@ impl Bucket {
 
 fn full(limit: RateLimit) -> i64 {
     i64::from(limit.per_second.get()) * 1000
+}
+
+impl Connection {
+    pub fn charge_bytes(&mut self, count: usize, now: Now) {
+        if let Some(rare) = &mut self.rare
+            && let Some(bucket) = &mut rare.bytes
+        {
+            bucket.take(count as u64, now.monotonic);
+        }
+    }
+
+    pub fn charge_message(&mut self, now: Now) {
+        if let Some(rare) = &mut self.rare
+            && let Some(bucket) = &mut rare.messages
+        {
+            bucket.take(1, now.monotonic);
+        }
+    }
+
+    /// Whether a rate limit keeps the client from being read.
+    pub fn rate_blocks(&mut self, now: Now) -> bool {
+        let Some(rare) = &mut self.rare else {
+            return false;
+        };
+        let buckets = [&mut rare.messages, &mut rare.bytes, &mut rare.plugin_time];
+        for bucket in buckets.into_iter().flatten() {
+            bucket.take(0, now.monotonic);
+        }
+        let blocked = rare.blocked_until().is_some();
+        if blocked {
+            self.worker.cells.add(Counter::ThrottledPublishers, 1);
+        }
+        blocked
+    }
+}
+
+impl Rare {
+    pub fn blocked_until(&self) -> Option<Monotonic> {
+        [&self.messages, &self.bytes, &self.plugin_time]
+            .into_iter()
+            .flatten()
+            .filter_map(Bucket::blocked_until)
+            .max()
+    }
 }
 
 #[cfg(test)]

@@ -1,18 +1,14 @@
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dunlin_auth::{
-    Action, ConnectRequest, Decision, EnhancedAuthentication, PeerIdentity, Verdict,
-};
-use dunlin_codec::{Publish, Qos, ReasonCode};
+use dunlin_codec::{PropertiesBuf, Publish, Qos, ReasonCode};
 use dunlin_metrics::Counter;
 use dunlin_router::{Origin, Publication, Published};
 use dunlin_session::{Acknowledgement, Failure, Incoming, Request, ResolvedTopic};
 use dunlin_time::Now;
 use dunlin_topic::TopicName;
 
-use crate::connection::{Connection, End, Rare};
-use crate::rate::Bucket;
+use crate::connection::{Connection, End};
+use crate::permission::{Changed, Refused};
 
 impl Connection {
     /// Does what a packet asks of the world.
@@ -87,35 +83,87 @@ impl Connection {
         acknowledgement: Option<Acknowledgement>,
         out: &mut Vec<u8>,
     ) -> Result<bool, End> {
-        let worker = self.worker.clone();
-        let payload_bytes = publish.payload.len();
-        worker.cells.add(Counter::PublishesReceived, 1);
-        worker
-            .cells
-            .add(Counter::PublishBytesReceived, payload_bytes as u64);
+        let cells = &self.worker.cells;
+        cells.add(Counter::PublishesReceived, 1);
+        cells.add(Counter::PublishBytesReceived, publish.payload.len() as u64);
         self.charge_message(now);
-        let refused = if payload_bytes > self.session.terms().maximum_payload_bytes {
-            Some((Counter::PublishesTooLarge, ReasonCode::QuotaExceeded))
-        } else if !is_known && !self.may_publish(topic) {
-            Some((Counter::PublishesDenied, ReasonCode::NotAuthorized))
-        } else if (publish.retain || publish.qos != Qos::AtMostOnce)
-            && worker.router.is_short_of_storage()
-        {
-            if let Err(failure) = self.check_storage(publish.qos) {
-                return Err(self.unanswered(acknowledgement, failure));
-            }
-            Some((Counter::PublishesStorageFull, ReasonCode::QuotaExceeded))
-        } else {
-            None
+        let lasting = match self.check_publish(now, topic, is_known, publish) {
+            Ok(lasting) => lasting,
+            Err(refused) => return self.refuse(refused, publish, acknowledgement, out),
         };
-        if let Some((counter, reason)) = refused {
-            worker.cells.add(counter, 1);
-            if let Some(acknowledgement) = acknowledgement {
-                let reason = self.refusal(reason);
-                self.session.acknowledge(acknowledgement, reason, out);
-            }
-            return Ok(false);
+        if self.access.filters().is_empty() {
+            self.dispatch(now, topic, publish, acknowledgement, out);
+            self.settle_plugin_time(now)?;
+            return Ok(lasting);
         }
+        let filtered = self.filter(now, topic, publish);
+        self.settle_plugin_time(now)?;
+        match filtered {
+            Ok(None) => self.dispatch(now, topic, publish, acknowledgement, out),
+            Ok(Some(changed)) => {
+                self.dispatch_changed(now, topic, publish, &changed, acknowledgement, out)
+            }
+            Err(refused) => return self.refuse(refused, publish, acknowledgement, out),
+        }
+        Ok(lasting)
+    }
+
+    fn refuse(
+        &mut self,
+        refused: Refused,
+        publish: &Publish<'_>,
+        acknowledgement: Option<Acknowledgement>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, End> {
+        self.worker.cells.add(refused.counter, 1);
+        let told = self.session.version().has_reason_codes();
+        if let Some(what) = refused.ours
+            && publish.qos != Qos::AtMostOnce
+            && !told
+        {
+            let failure = Failure::new(refused.reason, what);
+            return Err(self.unanswered(acknowledgement, failure));
+        }
+        if let Some(acknowledgement) = acknowledgement {
+            // Version 3 cannot be told: its message is acknowledged and dropped.
+            let reason = match told {
+                true => refused.reason,
+                false => ReasonCode::Success,
+            };
+            self.session.acknowledge(acknowledgement, reason, out);
+        }
+        Ok(false)
+    }
+
+    fn dispatch_changed(
+        &mut self,
+        now: Now,
+        topic: TopicName<'_>,
+        publish: &Publish<'_>,
+        changed: &Changed,
+        acknowledgement: Option<Acknowledgement>,
+        out: &mut Vec<u8>,
+    ) {
+        let name = changed.topic.as_deref();
+        let name = name.and_then(|name| TopicName::new_bounded(name, usize::MAX).ok());
+        let properties = changed.properties.as_ref();
+        let publish = Publish {
+            payload: changed.payload.as_deref().unwrap_or(publish.payload),
+            properties: properties.map_or(publish.properties, PropertiesBuf::as_properties),
+            ..*publish
+        };
+        self.dispatch(now, name.unwrap_or(topic), &publish, acknowledgement, out);
+    }
+
+    fn dispatch(
+        &mut self,
+        now: Now,
+        topic: TopicName<'_>,
+        publish: &Publish<'_>,
+        acknowledgement: Option<Acknowledgement>,
+        out: &mut Vec<u8>,
+    ) {
+        let worker = self.worker.clone();
         let mut dispatch = worker.dispatch.borrow_mut();
         let mut publication = Publication {
             topic,
@@ -145,7 +193,6 @@ impl Connection {
         let published = dispatch.publish(publication);
         drop(dispatch);
         self.published(now, published, acknowledgement, out);
-        Ok(true)
     }
 
     /// A QoS 2 packet id of a session that outlives the process is recorded with its message.
@@ -185,144 +232,5 @@ impl Connection {
             self.session.postpone(acknowledgement);
         }
         failure.into()
-    }
-
-    /// # Errors
-    /// The store has no room for a message, and version 3 cannot be told.
-    fn check_storage(&self, qos: Qos) -> Result<(), Failure> {
-        match qos == Qos::AtMostOnce || self.session.version().has_reason_codes() {
-            true => Ok(()),
-            false => Err(Failure::new(
-                ReasonCode::QuotaExceeded,
-                "the disk is full: messages above QoS 0 are not taken",
-            )),
-        }
-    }
-
-    /// A refusal that the client can understand: version 3 has none, its message is acknowledged
-    /// and dropped.
-    fn refusal(&self, reason: ReasonCode) -> ReasonCode {
-        match self.session.version().has_reason_codes() {
-            true => reason,
-            false => ReasonCode::Success,
-        }
-    }
-
-    pub(crate) fn may_publish(&mut self, topic: TopicName<'_>) -> bool {
-        // A decision that is pending is none: no authorizer of ours gives one.
-        let decision = self
-            .memo
-            .authorize(&self.access, &self.principal, Action::Publish, topic);
-        // `$SYS` is ours; other names with `$` are used by services that clients talk to.
-        decision == Decision::Allow && !topic.as_str().starts_with("$SYS/")
-    }
-
-    fn reauthenticate(&mut self, data: &[u8]) {
-        let access = self.access.clone();
-        let data = bytes::Bytes::copy_from_slice(data);
-        let request = ConnectRequest {
-            client_id: self.principal.client_id().to_owned(),
-            username: self.principal.username().map(str::to_owned),
-            password: None,
-            peer: PeerIdentity {
-                address: self.address,
-                loopback: false,
-                listener: self.listener.name.clone(),
-                certificate: None,
-            },
-            authentication: self.session.authentication_method().map(|method| {
-                EnhancedAuthentication {
-                    method: method.to_owned(),
-                    data: data.clone(),
-                }
-            }),
-            user_properties: Vec::new(),
-        };
-        let rare = self.rare();
-        let exchange = rare.exchange.take();
-        rare.reauthentication = Some(Box::pin(async move {
-            match exchange {
-                Some(exchange) => exchange.resume(&request, data).await,
-                None => access.authenticate(&request).await,
-            }
-        }));
-    }
-
-    /// Goes on with a re-authentication, if one is under way (section 4.12.1).
-    pub fn reauthentication(
-        &mut self,
-        context: &mut Context<'_>,
-        now: Now,
-        out: &mut Vec<u8>,
-    ) -> Result<(), End> {
-        let Some(rare) = &mut self.rare else {
-            return Ok(());
-        };
-        let Some(future) = &mut rare.reauthentication else {
-            return Ok(());
-        };
-        let Poll::Ready(verdict) = future.as_mut().poll(context) else {
-            return Ok(());
-        };
-        rare.reauthentication = None;
-        match verdict {
-            Verdict::Continue(exchange) => {
-                self.session.challenge(&exchange.data, out);
-                rare.exchange = Some(exchange);
-            }
-            Verdict::Granted(grant) => {
-                rare.grant_ends = grant.expires.map(|expires| now.monotonic + expires);
-                self.session
-                    .reauthenticated(&grant.data.unwrap_or_default(), out);
-            }
-            Verdict::Denied(_) => {
-                return Err(End::Failed(Failure::new(
-                    ReasonCode::NotAuthorized,
-                    "re-authentication failed",
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn charge_bytes(&mut self, count: usize, now: Now) {
-        if let Some(rare) = &mut self.rare
-            && let Some(bucket) = &mut rare.bytes
-        {
-            bucket.take(count as u64, now.monotonic);
-        }
-    }
-
-    fn charge_message(&mut self, now: Now) {
-        if let Some(rare) = &mut self.rare
-            && let Some(bucket) = &mut rare.messages
-        {
-            bucket.take(1, now.monotonic);
-        }
-    }
-
-    /// Whether a rate limit keeps the client from being read.
-    pub(crate) fn rate_blocks(&mut self, now: Now) -> bool {
-        let Some(rare) = &mut self.rare else {
-            return false;
-        };
-        for bucket in [&mut rare.messages, &mut rare.bytes].into_iter().flatten() {
-            bucket.take(0, now.monotonic);
-        }
-        let blocked = rare.blocked_until().is_some();
-        if blocked {
-            self.worker.cells.add(Counter::ThrottledPublishers, 1);
-        }
-        blocked
-    }
-}
-
-impl Rare {
-    pub fn blocked_until(&self) -> Option<dunlin_time::Monotonic> {
-        [&self.messages, &self.bytes]
-            .into_iter()
-            .flatten()
-            .filter_map(Bucket::blocked_until)
-            .max()
     }
 }

@@ -1,5 +1,7 @@
-use dunlin_auth::{Coverage, Decision};
-use dunlin_codec::{ReasonCode, ReasonCodesBuf, Subscribe, SubscriptionOptions, Unsubscribe};
+use dunlin_auth::{Coverage, Decision, Subscribing};
+use dunlin_codec::{
+    Properties, ReasonCode, ReasonCodesBuf, Subscribe, SubscriptionOptions, Unsubscribe,
+};
 use dunlin_metrics::Counter;
 use dunlin_router::{SubscribeRequest, Subscribed};
 use dunlin_session::Failure;
@@ -22,7 +24,9 @@ impl Connection {
         let mut reasons = ReasonCodesBuf::new();
         for (text, options) in filters {
             let reason = match text {
-                Some(text) => self.subscribe_to(&text, options, identifier)?,
+                Some(text) => {
+                    self.subscribe_to(&text, options, identifier, subscribe.properties)?
+                }
                 None => {
                     self.worker.cells.add(Counter::FiltersRefused, 1);
                     ReasonCode::TopicFilterInvalid
@@ -105,6 +109,7 @@ impl Connection {
         text: &str,
         mut options: SubscriptionOptions,
         identifier: Option<NonZeroU32>,
+        properties: Properties<'_>,
     ) -> Result<ReasonCode, Failure> {
         // It parsed without the mount point, which may have made it too long.
         let Ok(subscription) = Subscription::new_bounded(text, usize::MAX) else {
@@ -115,10 +120,19 @@ impl Connection {
                 "No Local on a shared subscription [MQTT-3.8.3-4]",
             ));
         }
-        let decision = self.access.subscribe(&self.principal, subscription.filter);
-        if decision != Decision::Allow {
+        let subscribing = Subscribing {
+            filter: subscription.filter,
+            qos: options.qos,
+            properties,
+        };
+        let refused = match self.access.subscribe(&self.principal, &subscribing) {
+            Decision::Allow => None,
+            Decision::Unavailable => Some(ReasonCode::ImplementationSpecificError),
+            Decision::Deny | Decision::Next => Some(ReasonCode::NotAuthorized),
+        };
+        if let Some(reason) = refused {
             self.worker.cells.add(Counter::SubscribesDenied, 1);
-            return Ok(ReasonCode::NotAuthorized);
+            return Ok(reason);
         }
         options.qos = options.qos.min(self.session.terms().maximum_qos);
         let coverage = self.access.coverage(&self.principal, subscription.filter);

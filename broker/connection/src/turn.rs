@@ -1,12 +1,10 @@
 use std::task::{Context, Poll};
 
-use dunlin_auth::{Action, Decision};
 use dunlin_codec::{Qos, ReasonCode};
 use dunlin_metrics::Counter;
 use dunlin_router::{Control, EVERY_CONNECTION};
 use dunlin_session::{Delivery, Failure, Sent};
 use dunlin_time::{Monotonic, Now};
-use dunlin_topic::TopicName;
 
 use crate::connection::{Connection, End};
 
@@ -60,15 +58,9 @@ impl Connection {
         let read = self.read(context, now, out)?;
         self.check_keep_alive(now)?;
         self.deliver(context, now, out)?;
+        self.settle_plugin_time(now)?;
         self.subscriber.set_inflight(self.session.unacknowledged());
         Ok(read)
-    }
-
-    fn refresh_access(&mut self) {
-        let current = self.listener.access.load();
-        if !std::sync::Arc::ptr_eq(&current, &self.access) {
-            self.access = current.clone();
-        }
     }
 
     fn check_deadlines(&mut self, now: Now) -> Result<(), End> {
@@ -172,7 +164,7 @@ impl Connection {
     }
 
     fn send(&mut self, now: Now, delivery: Delivery, check_all: bool, out: &mut Vec<u8>) {
-        if (delivery.unchecked || check_all) && !self.may_receive(&delivery) {
+        if (delivery.unchecked || check_all) && !self.may_receive(&delivery, now.monotonic) {
             self.worker.cells.add(Counter::DeliveriesDenied, 1);
             return self.record_dropped(&delivery);
         }
@@ -209,16 +201,6 @@ impl Connection {
         if recorded > router.committed() {
             self.hold(recorded);
         }
-    }
-
-    fn may_receive(&mut self, delivery: &Delivery) -> bool {
-        let Ok(topic) = TopicName::new_bounded(delivery.message.topic(), usize::MAX) else {
-            return false;
-        };
-        let decision = self
-            .memo
-            .authorize(&self.access, &self.principal, Action::Receive, topic);
-        decision == Decision::Allow
     }
 
     /// Queues the next retained messages for new subscriptions; whether there may be any.

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use dunlin_codec::{Connect, Properties, PropertiesBuf, Property, Qos, ReasonCode};
+use dunlin_codec::{
+    Connect, PacketType, Properties, PropertiesBuf, Property, PropertyPlace, Qos, ReasonCode,
+};
 use dunlin_time::Wall;
 use dunlin_topic::TopicName;
 
@@ -27,6 +29,12 @@ pub struct Will {
 }
 
 impl Will {
+    /// The properties that pass through.
+    pub fn properties(&self) -> Properties<'_> {
+        Properties::parse(&self.forwarded, PropertyPlace::Packet(PacketType::Publish))
+            .unwrap_or(Properties::EMPTY)
+    }
+
     /// The message, published now by session `publisher` on `topic`.
     pub fn message(&self, publisher: u64, topic: &str, wall: Wall) -> Message {
         let parts = MessageParts {

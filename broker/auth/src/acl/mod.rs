@@ -4,6 +4,7 @@ mod line;
 mod rule;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dunlin_topic::{TopicFilter, TopicName};
 use hashbrown::HashMap;
@@ -13,7 +14,7 @@ use self::{
     rule::Rule,
 };
 use crate::{
-    Action, Authorizer, Coverage, Decision, FileError, Principal,
+    Action, Answer, Authorizer, Coverage, Decision, FileError, Principal, Question,
     file::{meaningful_lines, read_text},
 };
 
@@ -113,34 +114,92 @@ impl AclFile {
 }
 
 impl Authorizer for AclFile {
-    fn authorize(&self, who: &Principal, action: Action, topic: TopicName<'_>) -> Decision {
+    fn authorize(&self, who: &Principal, question: &Question<'_>) -> Answer {
         self.rules_for(who)
-            .find_map(|rules| rules.decide(who, action, topic))
+            .find_map(|rules| rules.decide(who, question.action, question.topic))
             .unwrap_or(Decision::Deny)
+            .into()
     }
 
     fn coverage(&self, who: &Principal, filter: TopicFilter<'_>) -> Coverage {
-        // Whatever is asked later speaks only of topics that nothing before it has decided.
-        let (mut some_denied, mut some_allowed) = (false, false);
-        for rules in self.rules_for(who) {
-            match rules.denied(who, filter) {
-                Coverage::All if some_allowed => return Coverage::Mixed,
-                Coverage::All => return Coverage::None,
-                Coverage::Mixed => some_denied = true,
-                Coverage::None => {}
-            }
-            match rules.readable(who, filter) {
-                Coverage::All if some_denied => return Coverage::Mixed,
-                Coverage::All => return Coverage::All,
-                Coverage::Mixed => some_allowed = true,
-                Coverage::None => {}
-            }
+        coverage(self.rules_for(who), who, filter)
+    }
+}
+
+/// What a client may do by its grant, whatever the rules of its listener say.
+///
+/// As in an [`AclFile`], what denies comes first, and what nothing matches is denied.
+#[derive(Clone, Debug)]
+pub struct GrantedRules(Arc<Rules>);
+
+/// What a rule of a grant permits where its filter matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Nothing.
+    Deny,
+    /// To receive.
+    Read,
+    /// To publish.
+    Write,
+    /// Both.
+    ReadWrite,
+}
+
+impl GrantedRules {
+    /// Rules on topic filters, in which `%c` and `%u` stand for a whole level.
+    ///
+    /// # Errors
+    /// At the first filter that is none.
+    pub fn new<'f>(rules: impl IntoIterator<Item = (Permission, &'f str)>) -> Result<Self, String> {
+        let mut granted = Rules::default();
+        for (permission, filter) in rules {
+            let access = match permission {
+                Permission::Deny => rule::Access::DENY,
+                Permission::Read => rule::Access::READ,
+                Permission::Write => rule::Access::WRITE,
+                Permission::ReadWrite => rule::Access::READ_WRITE,
+            };
+            granted.add(Rule::pattern(access, filter)?);
         }
-        if some_allowed {
-            Coverage::Mixed
-        } else {
-            Coverage::None
+        Ok(GrantedRules(Arc::new(granted)))
+    }
+
+    /// Whether `who` may do this.
+    pub fn authorize(&self, who: &Principal, question: &Question<'_>) -> Decision {
+        let decision = self.0.decide(who, question.action, question.topic);
+        decision.unwrap_or(Decision::Deny)
+    }
+
+    /// How much of what matches `filter` they let `who` receive.
+    pub fn coverage(&self, who: &Principal, filter: TopicFilter<'_>) -> Coverage {
+        coverage([&*self.0].into_iter(), who, filter)
+    }
+}
+
+/// Whatever is asked later speaks only of topics that nothing before it has decided.
+fn coverage<'r>(
+    asked: impl Iterator<Item = &'r Rules>,
+    who: &Principal,
+    filter: TopicFilter<'_>,
+) -> Coverage {
+    let (mut some_denied, mut some_allowed) = (false, false);
+    for rules in asked {
+        match rules.denied(who, filter) {
+            Coverage::All if some_allowed => return Coverage::Mixed,
+            Coverage::All => return Coverage::None,
+            Coverage::Mixed => some_denied = true,
+            Coverage::None => {}
         }
+        match rules.readable(who, filter) {
+            Coverage::All if some_denied => return Coverage::Mixed,
+            Coverage::All => return Coverage::All,
+            Coverage::Mixed => some_allowed = true,
+            Coverage::None => {}
+        }
+    }
+    match some_allowed {
+        true => Coverage::Mixed,
+        false => Coverage::None,
     }
 }
 

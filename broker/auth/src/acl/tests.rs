@@ -3,6 +3,7 @@ use std::{path::Path, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
+use crate::Subscribing;
 
 fn acl(text: &str) -> AclFile {
     AclFile::parse(Path::new("acl"), text).expect("a valid ACL file")
@@ -25,7 +26,7 @@ fn filter(text: &str) -> TopicFilter<'_> {
 impl AclFile {
     fn allows(&self, who: &Principal, action: Action, topic: &str) -> bool {
         let topic = TopicName::new(topic).expect("a valid name");
-        self.authorize(who, action, topic) == Decision::Allow
+        self.authorize(who, &Question::new(action, topic)).decision == Decision::Allow
     }
 }
 
@@ -111,7 +112,12 @@ fn an_empty_file_denies_all_but_subscribing() {
     let acl = acl("# nothing\n\n");
     let who = client("cid", None);
     assert!(!acl.allows(&who, Action::Publish, "a"));
-    assert_eq!(acl.subscribe(&who, filter("a/#")), Decision::Allow);
+    let subscribing = Subscribing {
+        filter: filter("a/#"),
+        qos: dunlin_codec::Qos::AtMostOnce,
+        properties: dunlin_codec::Properties::EMPTY,
+    };
+    assert_eq!(acl.subscribe(&who, &subscribing), Decision::Allow);
     assert_eq!(acl.coverage(&who, filter("#")), Coverage::None);
 }
 
