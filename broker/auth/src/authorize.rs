@@ -222,6 +222,7 @@ impl Principal {
     }
 
     /// What was noted since the last call.
+    #[inline]
     pub fn take_charge(&self) -> Duration {
         match &self.more {
             Some(more) if more.charged.load(Ordering::Relaxed) > 0 => {

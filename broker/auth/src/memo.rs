@@ -116,10 +116,10 @@ impl DecisionMemo {
             Holds::Once => return,
             Holds::UntilEpoch => (None, None),
             Holds::For { time, scope } => {
-                let speaks_of = |scope: &Box<str>| {
+                let speaks_of_it = scope.as_deref().is_some_and(|scope| {
                     TopicFilter::new(scope).is_ok_and(|scope| scope.matches(question.topic))
-                };
-                (Some(now + time), scope.filter(speaks_of))
+                });
+                (Some(now + time), scope.filter(|_| speaks_of_it))
             }
         };
         let topic = scope.as_deref().unwrap_or(question.topic.as_str());

@@ -1,6 +1,7 @@
 //! What the client may do, and what becomes of what it publishes before it is routed.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use dunlin_auth::{
     Access, Action, Decision, Details, Filtered, Publishing, Question, Remembered, Replacement,
@@ -61,6 +62,7 @@ pub(crate) struct Changed {
 
 impl Connection {
     /// Whether a message is taken; and if so, whether more of the same are.
+    #[inline]
     pub fn check_publish(
         &mut self,
         now: Now,
@@ -71,13 +73,15 @@ impl Connection {
         if publish.payload.len() > self.session.terms().maximum_payload_bytes {
             return Err(TOO_LARGE);
         }
-        let lasting = is_known || self.may_publish(now, topic, publish)?;
         if (publish.retain || publish.qos != Qos::AtMostOnce)
             && self.worker.router.is_short_of_storage()
         {
             return Err(STORAGE_FULL);
         }
-        Ok(lasting)
+        match is_known {
+            true => Ok(true),
+            false => self.may_publish(now, topic, publish),
+        }
     }
 
     fn may_publish(
@@ -254,11 +258,15 @@ impl Connection {
     ///
     /// # Errors
     /// It is far overdrawn.
+    #[inline]
     pub fn settle_plugin_time(&mut self, now: Now) -> Result<(), End> {
-        let time = self.principal.take_charge();
-        if time.is_zero() {
-            return Ok(());
+        match self.principal.take_charge() {
+            Duration::ZERO => Ok(()),
+            time => self.charge_plugin_time(now, time),
         }
+    }
+
+    fn charge_plugin_time(&mut self, now: Now, time: Duration) -> Result<(), End> {
         let account = &mut self.rare().plugin_time;
         let account = account.get_or_insert_with(|| Bucket::new(PLUGIN_TIME, now.monotonic));
         account.take(

@@ -91,23 +91,22 @@ impl Connection {
             Ok(lasting) => lasting,
             Err(refused) => return self.refuse(refused, publish, acknowledgement, out),
         };
-        if self.access.filters().is_empty() {
-            self.dispatch(now, topic, publish, acknowledgement, out);
-            self.settle_plugin_time(now)?;
-            return Ok(lasting);
-        }
-        let filtered = self.filter(now, topic, publish);
-        self.settle_plugin_time(now)?;
-        match filtered {
+        let changed = match self.access.filters() {
+            [] => Ok(None),
+            _ => self.filter(now, topic, publish),
+        };
+        match changed {
             Ok(None) => self.dispatch(now, topic, publish, acknowledgement, out),
             Ok(Some(changed)) => {
-                self.dispatch_changed(now, topic, publish, &changed, acknowledgement, out)
+                self.dispatch_changed(now, topic, publish, &changed, acknowledgement, out);
             }
             Err(refused) => return self.refuse(refused, publish, acknowledgement, out),
         }
+        self.settle_plugin_time(now)?;
         Ok(lasting)
     }
 
+    #[cold]
     fn refuse(
         &mut self,
         refused: Refused,
@@ -135,6 +134,7 @@ impl Connection {
         Ok(false)
     }
 
+    #[cold]
     fn dispatch_changed(
         &mut self,
         now: Now,
@@ -155,6 +155,7 @@ impl Connection {
         self.dispatch(now, name.unwrap_or(topic), &publish, acknowledgement, out);
     }
 
+    #[inline(always)]
     fn dispatch(
         &mut self,
         now: Now,
