@@ -1,291 +1,156 @@
-//! A hash map from a topic level to what lies below it, read without locks while one writer at a
-//! time changes it (a hash array mapped trie: Bagwell, "Ideal Hash Trees", 2001).
+//! A hash map from levels to what lies below them, read without locks while one writer at a time
+//! changes it (a digital search tree: Coffman and Eve, "File Structures Using Hashing Functions",
+//! 1970).
 //!
-//! A change copies the one small branch that it concerns and puts the copy in its place: a reader
-//! finds either. Only a change at the top makes a new map. Copying the path from there, as
-//! persistent maps do, would count a reference to each neighbour of each branch on the way; with
-//! a million levels, that is to wait for memory forty times.
+//! Every entry is a node of the tree: below it are places for others, of which the next digit of
+//! a key's hash chooses one. So an insert is one allocation and one store, and does not touch the
+//! neighbours, not even to count a reference: with a million levels, each of them would be a wait
+//! for memory.
 //!
-//! A key's hash is an endless stream of digits, one per depth: where 64 bits run out, the key is
-//! hashed again with the number of the round. So two different keys part somewhere, and no bucket
-//! of collisions is needed.
+//! A change puts another tree in one place. What is in the old one stays as it is, so a reader
+//! that is there finds all that it would have found.
 
-use std::hash::BuildHasher;
-
-use arc_swap::ArcSwapAny;
-use foldhash::quality::RandomState;
+use arc_swap::{ArcSwapAny, Guard};
 use triomphe::ThinArc;
 
-/// An entry that holds its own key.
-pub(crate) trait Keyed: Clone {
-    fn key(&self) -> &[u8];
+/// A place for an entry, which has further places. All keys have the same number of levels.
+pub(crate) struct LevelMap<V>(ArcSwapAny<Option<Entry<V>>>);
+
+/// The slice is the label: levels joined by `/`, of which the first are the key.
+///
+/// One allocation, without padding to speak of, because there is one for every filter.
+pub(crate) type Entry<V> = ThinArc<Body<V>, u8>;
+
+pub(crate) struct Body<V> {
+    value: V,
+    /// By the next digit of the hash. More would make entries large, and fewer the way longer.
+    below: [LevelMap<V>; 1 << DIGIT_BITS],
 }
 
-/// Cloning shares, also the changes that are made in place.
-pub(crate) struct LevelMap<E>(Option<Branch<E>>);
+const DIGIT_BITS: u32 = 2;
 
-/// The occupied slots of 32, in order; the bits of `occupied` say which they are.
-type Branch<E> = ThinArc<Occupied, Slot<E>>;
-
-#[derive(Clone, Copy)]
-struct Occupied(u32);
-
-enum Slot<E> {
-    Entry(E),
-    /// Holds at least two entries, directly or below.
-    Branch(ArcSwapAny<Branch<E>>),
-}
-
-/// What a change makes of a value.
+/// What becomes of an entry.
 pub(crate) enum Change<V> {
-    /// Itself: what was to change is changed, in place.
-    InPlace,
-    /// Another, to be put where it stands.
-    To(V),
-    /// Nothing is left of it.
+    /// It stays.
+    None,
+    /// Another takes its place, made by [`entry`].
+    To(Entry<V>),
+    /// It goes.
     Gone,
 }
 
-impl<E: Keyed> LevelMap<E> {
-    pub(crate) const EMPTY: Self = Self(None);
+/// An entry to take the place of `present`, if that is there, or else a place that is free.
+pub(crate) fn entry<V>(label: &[u8], value: V, present: Option<&Entry<V>>) -> Entry<V> {
+    let below = match present {
+        Some(present) => places(present).each_ref().map(LevelMap::clone),
+        None => Default::default(),
+    };
+    ThinArc::from_header_and_slice(Body { value, below }, label)
+}
 
-    pub(crate) fn get(&self, hashing: &RandomState, key: &[u8]) -> Option<E> {
-        branch_get(self.0.as_ref()?, &mut Digits::new(hashing, key))
-    }
+pub(crate) fn label<V>(entry: &Entry<V>) -> &[u8] {
+    &entry.slice
+}
 
-    /// With `entry` added, or put in place of the one with its key; `None` if this map has it now.
-    pub(crate) fn with(&self, hashing: &RandomState, entry: &E) -> Option<Self> {
-        let mut digits = Digits::new(hashing, entry.key());
-        let branch = match &self.0 {
-            Some(branch) => branch_with(branch, &mut digits, entry)?,
-            None => single(digits.next(), Slot::Entry(entry.clone())),
-        };
-        Some(Self(Some(branch)))
-    }
+pub(crate) fn value<V>(entry: &Entry<V>) -> &V {
+    &entry.header.header.value
+}
 
-    /// Without the entry of `key`, which need not be there.
-    pub(crate) fn without(&self, hashing: &RandomState, key: &[u8]) -> Change<Self> {
-        let Some(branch) = &self.0 else {
-            return Change::InPlace;
-        };
-        match branch_without(branch, &mut Digits::new(hashing, key)) {
-            Change::InPlace => Change::InPlace,
-            Change::To(branch) => Change::To(Self(Some(branch))),
-            Change::Gone => Change::Gone,
+impl<V: Clone> LevelMap<V> {
+    /// The entry of `key`, whose hash this is.
+    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Guard<Option<Entry<V>>> {
+        let mut digits = hash;
+        let mut found = self.0.load();
+        while let Some(other) = found.as_ref().filter(|entry| !has_key(entry, key)) {
+            found = places(other)[digit(digits)].0.load();
+            digits >>= DIGIT_BITS;
         }
+        found
+    }
+
+    /// Does with the entry of `key`, whose hash this is, what `change` says. Whether it is gone.
+    pub(crate) fn change(
+        &self,
+        hash: u64,
+        key: &[u8],
+        change: impl FnOnce(Option<&Entry<V>>) -> Change<V>,
+    ) -> bool {
+        let found = self.0.load();
+        let present = match &*found {
+            // Keys with the same hash end up in a row.
+            Some(other) if !has_key(other, key) => {
+                return places(other)[digit(hash)].change(hash >> DIGIT_BITS, key, change);
+            }
+            present => present.as_ref(),
+        };
+        let changed = change(present);
+        let gone = matches!(changed, Change::Gone);
+        match changed {
+            Change::None => {}
+            Change::To(entry) => self.0.store(Some(entry)),
+            Change::Gone => self.0.store(present.and_then(without_first)),
+        }
+        gone
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.load().is_none()
     }
 
     /// The entry, if there is exactly one.
-    pub(crate) fn only(&self) -> Option<&E> {
-        match &self.0.as_ref()?.slice {
-            [Slot::Entry(entry)] => Some(entry),
-            _ => None,
-        }
+    pub(crate) fn only(&self) -> Option<Entry<V>> {
+        let first = self.0.load_full()?;
+        let alone = places(&first).iter().all(Self::is_empty);
+        alone.then_some(first)
     }
 }
 
-fn branch_get<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>) -> Option<E> {
-    let position = branch.header.header.find(digits.next())?;
-    match &branch.slice[position] {
-        Slot::Entry(entry) => (entry.key() == digits.key).then(|| entry.clone()),
-        Slot::Branch(below) => branch_get(&below.load(), digits),
-    }
+/// The tree below `first`, with entries copied one place up until one leaves none behind.
+fn without_first<V: Clone>(first: &Entry<V>) -> Option<Entry<V>> {
+    let below = places(first).each_ref().map(LevelMap::clone);
+    let place = below.iter().find(|place| !place.is_empty())?;
+    let next = place.0.load_full()?;
+    place.0.store(without_first(&next));
+    let value = value(&next).clone();
+    let body = Body { value, below };
+    Some(ThinArc::from_header_and_slice(body, label(&next)))
 }
 
-/// `None` if the change was made in place.
-fn branch_with<E: Keyed>(
-    branch: &Branch<E>,
-    digits: &mut Digits<'_>,
-    entry: &E,
-) -> Option<Branch<E>> {
-    let digit = digits.next();
-    let Some(position) = branch.header.header.find(digit) else {
-        return Some(inserted(branch, digit, Slot::Entry(entry.clone())));
-    };
-    let slot = match &branch.slice[position] {
-        Slot::Entry(present) if present.key() == entry.key() => Slot::Entry(entry.clone()),
-        Slot::Entry(present) => Slot::branch(parted(present, digits, entry)),
-        Slot::Branch(below) => {
-            if let Some(changed) = branch_with(&below.load(), digits, entry) {
-                below.store(changed);
-            }
-            return None;
-        }
-    };
-    Some(replaced(branch, position, slot))
+fn places<V>(entry: &Entry<V>) -> &[LevelMap<V>; 1 << DIGIT_BITS] {
+    &entry.header.header.below
 }
 
-/// A branch of two entries whose digits are the same up to here.
-fn parted<E: Keyed>(present: &E, digits: &mut Digits<'_>, entry: &E) -> Branch<E> {
-    let present_digit = Digits::at(digits.hashing, present.key(), digits.depth).next();
-    let digit = digits.next();
-    if digit == present_digit {
-        return single(digit, Slot::branch(parted(present, digits, entry)));
-    }
-    let present = single(present_digit, Slot::Entry(present.clone()));
-    inserted(&present, digit, Slot::Entry(entry.clone()))
+fn has_key<V>(entry: &Entry<V>, key: &[u8]) -> bool {
+    let after = label(entry).strip_prefix(key);
+    after.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
-/// `digits` are those of the key to remove; what remains is in the shape that inserting makes.
-fn branch_without<E: Keyed>(branch: &Branch<E>, digits: &mut Digits<'_>) -> Change<Branch<E>> {
-    let digit = digits.next();
-    let Some(position) = branch.header.header.find(digit) else {
-        return Change::InPlace;
-    };
-    let below = match &branch.slice[position] {
-        Slot::Entry(entry) if entry.key() != digits.key => return Change::InPlace,
-        Slot::Entry(_) if branch.slice.len() == 1 => return Change::Gone,
-        Slot::Entry(_) => return Change::To(removed(branch, digit, position)),
-        Slot::Branch(below) => below,
-    };
-    let changed = branch_without(&below.load(), digits);
-    match changed {
-        Change::InPlace => Change::InPlace,
-        Change::Gone => Change::To(removed(branch, digit, position)),
-        Change::To(left) => match &left.slice {
-            [Slot::Entry(only)] => {
-                Change::To(replaced(branch, position, Slot::Entry(only.clone())))
-            }
-            _ => {
-                below.store(left);
-                Change::InPlace
-            }
-        },
-    }
+fn digit(hash: u64) -> usize {
+    hash as usize % (1 << DIGIT_BITS)
 }
 
-fn single<E>(digit: u32, slot: Slot<E>) -> Branch<E> {
-    ThinArc::from_header_and_iter(Occupied(1 << digit), std::iter::once(slot))
-}
-
-fn replaced<E: Clone>(branch: &Branch<E>, position: usize, slot: Slot<E>) -> Branch<E> {
-    let mut slot = Some(slot);
-    let slots = branch.slice.iter().enumerate().map(|(at, present)| {
-        if at == position { slot.take() } else { None }.unwrap_or_else(|| present.clone())
-    });
-    ThinArc::from_header_and_iter(branch.header.header, slots)
-}
-
-fn inserted<E: Clone>(branch: &Branch<E>, digit: u32, slot: Slot<E>) -> Branch<E> {
-    let occupied = branch.header.header.with(digit);
-    let position = occupied.rank(digit);
-    let mut slot = Some(slot);
-    let slots = (0..branch.slice.len() + 1).map(|at| {
-        if at == position { slot.take() } else { None }
-            .unwrap_or_else(|| branch.slice[at - usize::from(at > position)].clone())
-    });
-    ThinArc::from_header_and_iter(occupied, slots)
-}
-
-fn removed<E: Clone>(branch: &Branch<E>, digit: u32, position: usize) -> Branch<E> {
-    let occupied = branch.header.header.without(digit);
-    let slots = (0..branch.slice.len() - 1)
-        .map(|at| branch.slice[at + usize::from(at >= position)].clone());
-    ThinArc::from_header_and_iter(occupied, slots)
-}
-
-impl<E> Clone for LevelMap<E> {
+/// Shares the entries, but not the place.
+impl<V> Clone for LevelMap<V> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(ArcSwapAny::new(self.0.load_full()))
     }
 }
 
-impl<E> Slot<E> {
-    fn branch(branch: Branch<E>) -> Self {
-        Self::Branch(ArcSwapAny::new(branch))
-    }
-}
-
-impl<E: Clone> Clone for Slot<E> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Entry(entry) => Self::Entry(entry.clone()),
-            Self::Branch(branch) => Self::branch(branch.load_full()),
-        }
-    }
-}
-
-impl Occupied {
-    /// Where the slot of `digit` stands, if it is occupied.
-    fn find(self, digit: u32) -> Option<usize> {
-        (self.0 & (1 << digit) != 0).then(|| self.rank(digit))
-    }
-
-    fn rank(self, digit: u32) -> usize {
-        (self.0 & ((1 << digit) - 1)).count_ones() as usize
-    }
-
-    fn with(self, digit: u32) -> Self {
-        Self(self.0 | 1 << digit)
-    }
-
-    fn without(self, digit: u32) -> Self {
-        Self(self.0 & !(1 << digit))
-    }
-}
-
-/// The digits of a key's hash from some depth on.
-struct Digits<'a> {
-    hashing: &'a RandomState,
-    key: &'a [u8],
-    depth: u32,
-    /// The digits left of this round, lowest first.
-    bits: u64,
-}
-
-const DIGIT_BITS: u32 = 4;
-const DIGITS_PER_ROUND: u32 = u64::BITS / DIGIT_BITS;
-
-impl<'a> Digits<'a> {
-    fn new(hashing: &'a RandomState, key: &'a [u8]) -> Self {
-        Self::at(hashing, key, 0)
-    }
-
-    fn at(hashing: &'a RandomState, key: &'a [u8], depth: u32) -> Self {
-        let bits = hash_round(hashing, key, depth) >> (depth % DIGITS_PER_ROUND * DIGIT_BITS);
-        Self {
-            hashing,
-            key,
-            depth,
-            bits,
-        }
-    }
-
-    fn next(&mut self) -> u32 {
-        let digit = (self.bits & ((1 << DIGIT_BITS) - 1)) as u32;
-        self.depth += 1;
-        self.bits >>= DIGIT_BITS;
-        if self.depth.is_multiple_of(DIGITS_PER_ROUND) {
-            self.bits = hash_round(self.hashing, self.key, self.depth);
-        }
-        digit
-    }
-}
-
-fn hash_round(hashing: &RandomState, key: &[u8], depth: u32) -> u64 {
-    match depth / DIGITS_PER_ROUND {
-        0 => hashing.hash_one(key),
-        round => hashing.hash_one((key, round)),
+impl<V> Default for LevelMap<V> {
+    fn default() -> Self {
+        Self(ArcSwapAny::new(None))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::hash::BuildHasher;
 
+    use foldhash::quality::RandomState;
     use proptest::prelude::*;
 
     use super::*;
-
-    impl Keyed for (&'static str, u32) {
-        fn key(&self) -> &[u8] {
-            self.0.as_bytes()
-        }
-    }
 
     const KEYS: [&str; 12] = [
         "",
@@ -302,55 +167,71 @@ mod tests {
         "7",
     ];
 
+    /// Compares the map with a twin after each change.
+    fn check(
+        changes: Vec<(usize, Option<u32>)>,
+        hash: impl Fn(&str) -> u64,
+    ) -> Result<(), TestCaseError> {
+        let map = LevelMap::default();
+        let mut twin = HashMap::new();
+        for (key, new) in changes {
+            let key = KEYS[key];
+            let gone = map.change(hash(key), key.as_bytes(), |present| match (new, present) {
+                (Some(new), present) => {
+                    let label = format!("{key}/more");
+                    Change::To(entry(label.as_bytes(), new, present))
+                }
+                (None, Some(_)) => Change::Gone,
+                (None, None) => Change::None,
+            });
+            let before = match new {
+                Some(new) => twin.insert(key, new),
+                None => twin.remove(key),
+            };
+            prop_assert_eq!(gone, new.is_none() && before.is_some());
+            for key in KEYS {
+                let found = map.get(hash(key), key.as_bytes());
+                prop_assert_eq!(found.as_ref().map(value), twin.get(key));
+            }
+            prop_assert_eq!(map.is_empty(), twin.is_empty());
+            prop_assert_eq!(map.only().is_some(), twin.len() == 1);
+        }
+        Ok(())
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<(usize, Option<u32>)>> {
+        prop::collection::vec((0..KEYS.len(), any::<Option<u32>>()), 0..60)
+    }
+
     proptest! {
         #[test]
-        fn behaves_as_a_hash_map(changes in prop::collection::vec((0..12_usize, any::<Option<u32>>()), 0..60)) {
+        fn behaves_as_a_hash_map(changes in changes()) {
             let hashing = RandomState::default();
-            let mut map = LevelMap::EMPTY;
-            let mut twin = HashMap::new();
-            for (key, value) in changes {
-                let key = KEYS[key];
-                match value {
-                    Some(value) => {
-                        map = map.with(&hashing, &(key, value)).unwrap_or(map);
-                        twin.insert(key, value);
-                    }
-                    None => {
-                        map = match map.without(&hashing, key.as_bytes()) {
-                            Change::InPlace => map,
-                            Change::To(map) => map,
-                            Change::Gone => LevelMap::EMPTY,
-                        };
-                        twin.remove(key);
-                    }
-                }
-                for key in KEYS {
-                    let found = map.get(&hashing, key.as_bytes()).map(|entry| entry.1);
-                    prop_assert_eq!(found, twin.get(key).copied());
-                }
-                prop_assert_eq!(map.is_empty(), twin.is_empty());
-                prop_assert_eq!(map.only().is_some(), twin.len() == 1);
-            }
+            check(changes, |key| hashing.hash_one(key))?;
+        }
+
+        #[test]
+        fn keys_of_the_same_hash_are_told_apart(changes in changes()) {
+            check(changes, |_| 7)?;
         }
     }
 
-    /// Keys whose hashes agree up to `depth` are told apart below it, however deep that is.
+    /// What a reader holds still has all that was there, whatever goes afterwards.
     #[test]
-    fn keys_part_at_any_depth() {
-        let hashing = RandomState::default();
-        for depth in [0, 1, 11, 12, 13, 24, 30] {
-            let digits_of = |key: &'static str| Digits::at(&hashing, key.as_bytes(), depth);
-            let both = parted(&("left", 1), &mut digits_of("right"), &("right", 2));
-            for (gone, left) in [("left", ("right", 2)), ("right", ("left", 1))] {
-                let Change::To(rest) = branch_without(&both, &mut digits_of(gone)) else {
-                    panic!("one of two entries is left");
-                };
-                assert!(matches!(&rest.slice, [Slot::Entry(entry)] if *entry == left));
-            }
-            assert!(matches!(
-                branch_without(&both, &mut digits_of("other")),
-                Change::InPlace
-            ));
+    fn a_removal_leaves_the_old_tree_as_it_was() {
+        let map = LevelMap::default();
+        let hash = |key: &str| (key.len() as u64).wrapping_mul(0x1234_5678_9abc_def1);
+        let keys: Vec<_> = (1..40).map(|length| "k".repeat(length)).collect();
+        for key in &keys {
+            map.change(hash(key), key.as_bytes(), |_| {
+                Change::To(entry(key.as_bytes(), (), None))
+            });
+        }
+        let held = map.clone();
+        assert!(map.change(hash("k"), b"k", |_| Change::Gone));
+        assert!(map.get(hash("k"), b"k").is_none());
+        for key in &keys {
+            assert!(held.get(hash(key), key.as_bytes()).is_some());
         }
     }
 }

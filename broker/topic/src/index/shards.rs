@@ -2,12 +2,10 @@
 
 use std::hash::BuildHasher;
 
-use arc_swap::ArcSwap;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
 use super::generation::Generation;
-use super::level_map::Change;
 use super::targets::{Target, Targets};
 use super::trie::Trie;
 use super::{Inserted, Removed};
@@ -33,7 +31,7 @@ pub(crate) struct Shards<T: Target> {
 }
 
 struct Shard<T: Target> {
-    trie: ArcSwap<Trie<T>>,
+    trie: Trie<T>,
     /// Held during a change, which is of what is there: none may be lost.
     writing: Mutex<()>,
     generation: Generation,
@@ -57,11 +55,10 @@ impl<T: Target> Shards<T> {
     }
 
     pub(crate) fn place(&self, topic: TopicName<'_>) -> Place {
-        let mut levels = topic.levels();
-        let (first, second) = (levels.next(), levels.next());
+        let (first, two) = beginnings(topic.as_str());
         Place {
             first: self.by_first(first),
-            two: self.by_two(first, second),
+            two: self.by_two(two),
         }
     }
 
@@ -76,81 +73,107 @@ impl<T: Target> Shards<T> {
 
     /// Announces a change to a filter that is kept elsewhere.
     pub(crate) fn advance(&self, filter: TopicFilter<'_>) {
-        self.shard(filter).generation.advance();
+        self.shard(filter).0.generation.advance();
     }
 
     /// Appends the targets of every filter that matches `topic`, whose place this is.
     pub(crate) fn matching(&self, topic: TopicName<'_>, place: Place, into: &mut Vec<Targets<T>>) {
-        let by_first = &self.by_first[usize::from(place.first)];
-        let by_two = &self.by_two[usize::from(place.two)];
+        let found = &mut |targets: &Targets<T>| into.push(targets.clone());
+        let (first, two) = beginnings(topic.as_str());
+        let topic_levels = topic.as_str().as_bytes();
         // A leading wildcard does not match `$` [MQTT-4.7.2-1].
-        let leading_wildcard = (!topic.is_system()).then_some(&self.leading_wildcard);
-        for shard in leading_wildcard.into_iter().chain([by_first, by_two]) {
-            let trie = shard.trie.load();
-            trie.matching(&self.hashing, topic.as_str(), &mut |targets| {
-                into.push(targets.clone())
-            });
+        if !topic.is_system() {
+            let trie = &self.leading_wildcard.trie;
+            trie.matching(&self.hashing, topic_levels, found);
+        }
+        for (shard, key) in [
+            (&self.by_first[usize::from(place.first)], first),
+            (&self.by_two[usize::from(place.two)], two),
+        ] {
+            let trie = &shard.trie;
+            trie.matching_literal(&self.hashing, key.as_bytes(), topic_levels, found);
         }
     }
 
     pub(crate) fn insert(&self, filter: TopicFilter<'_>, target: T) -> Inserted<T> {
-        let shard = self.shard(filter);
-        let _writing = shard.writing.lock();
-        let trie = shard.trie.load();
-        let present = trie.get(&self.hashing, filter.as_str());
-        let first = present.is_none();
-        let (targets, replaced) = match present {
-            Some(present) => present.with(target),
-            None => (Targets::One(target), None),
+        let mut inserted = Inserted {
+            first: true,
+            replaced: None,
         };
-        shard.publish(trie.with(&self.hashing, filter.as_str(), Some(targets)));
-        Inserted { first, replaced }
+        self.change(filter, |present| {
+            let Some(present) = present else {
+                return Some(Targets::One(target));
+            };
+            let (targets, replaced) = present.with(target);
+            inserted = Inserted {
+                first: false,
+                replaced,
+            };
+            Some(targets)
+        });
+        inserted
     }
 
     pub(crate) fn remove(&self, filter: TopicFilter<'_>, key: &T::Key) -> Option<Removed<T>> {
-        let shard = self.shard(filter);
-        let _writing = shard.writing.lock();
-        let trie = shard.trie.load();
-        let present = trie.get(&self.hashing, filter.as_str())?;
-        let (left, target) = present.without(key)?;
-        let last = left.is_none();
-        shard.publish(trie.with(&self.hashing, filter.as_str(), left));
-        Some(Removed { target, last })
+        let mut removed = None;
+        self.change(filter, |present| match present?.without(key) {
+            Some((left, target)) => {
+                let last = left.is_none();
+                removed = Some(Removed { target, last });
+                left
+            }
+            None => present.cloned(),
+        });
+        removed
     }
 
-    fn shard(&self, filter: TopicFilter<'_>) -> &Shard<T> {
-        let mut levels = filter.levels();
-        match (levels.next(), levels.next()) {
-            (Some("+" | "#") | None, _) => &self.leading_wildcard,
-            (first, Some("+" | "#")) => &self.by_first[usize::from(self.by_first(first))],
-            (first, second) => &self.by_two[usize::from(self.by_two(first, second))],
+    fn change(
+        &self,
+        filter: TopicFilter<'_>,
+        change: impl FnOnce(Option<&Targets<T>>) -> Option<Targets<T>>,
+    ) {
+        let (shard, key) = self.shard(filter);
+        let _writing = shard.writing.lock();
+        let (key, filter) = (key.as_bytes(), filter.as_str().as_bytes());
+        shard.trie.change(&self.hashing, key, filter, change);
+        shard.generation.advance();
+    }
+
+    /// The shard of a filter, and the beginning of the filter that it is a shard by.
+    fn shard<'f>(&self, filter: TopicFilter<'f>) -> (&Shard<T>, &'f str) {
+        let (first, two) = beginnings(filter.as_str());
+        if matches!(first, "+" | "#") {
+            (&self.leading_wildcard, first)
+        } else if matches!(two.get(first.len() + 1..), Some("+" | "#")) {
+            (&self.by_first[usize::from(self.by_first(first))], first)
+        } else {
+            (&self.by_two[usize::from(self.by_two(two))], two)
         }
     }
 
-    fn by_first(&self, level: Option<&str>) -> u16 {
+    fn by_first(&self, level: &str) -> u16 {
         self.hashing.hash_one(level) as u16 % BY_FIRST as u16
     }
 
-    fn by_two(&self, first: Option<&str>, second: Option<&str>) -> u16 {
-        self.hashing.hash_one((first, second)) as u16 % BY_TWO as u16
+    fn by_two(&self, levels: &str) -> u16 {
+        self.hashing.hash_one(levels) as u16 % BY_TWO as u16
     }
+}
+
+/// The first level, and the first two or the one that there is.
+fn beginnings(text: &str) -> (&str, &str) {
+    let mut ends = text.match_indices('/').map(|(end, _)| end);
+    let first = ends.next().unwrap_or(text.len());
+    let two = ends.next().unwrap_or(text.len());
+    (&text[..first], &text[..two])
 }
 
 impl<T: Target> Shard<T> {
     fn new() -> Self {
         Self {
-            trie: ArcSwap::from_pointee(Trie::EMPTY),
+            trie: Trie::default(),
             writing: Mutex::new(()),
             generation: Generation::default(),
         }
-    }
-
-    fn publish(&self, change: Change<Trie<T>>) {
-        match change {
-            Change::InPlace => {}
-            Change::To(trie) => self.trie.store(trie.into()),
-            Change::Gone => self.trie.store(Trie::EMPTY.into()),
-        }
-        self.generation.advance();
     }
 }
