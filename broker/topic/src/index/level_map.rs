@@ -107,10 +107,12 @@ impl<V: Clone> LevelMap<V> {
 
 /// The tree below `first`, with entries copied one place up until one leaves none behind.
 fn without_first<V: Clone>(first: &Entry<V>) -> Option<Entry<V>> {
-    let below = places(first).each_ref().map(LevelMap::clone);
-    let place = below.iter().find(|place| !place.is_empty())?;
-    let next = place.0.load_full()?;
-    place.0.store(without_first(&next));
+    let from = places(first).iter().position(|place| !place.is_empty())?;
+    let next = places(first)[from].0.load_full()?;
+    let below = std::array::from_fn(|digit| match digit == from {
+        true => LevelMap(ArcSwapAny::new(without_first(&next))),
+        false => places(first)[digit].clone(),
+    });
     let value = value(&next).clone();
     let body = Body { value, below };
     Some(ThinArc::from_header_and_slice(body, label(&next)))

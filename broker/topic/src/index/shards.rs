@@ -80,18 +80,18 @@ impl<T: Target> Shards<T> {
     pub(crate) fn matching(&self, topic: TopicName<'_>, place: Place, into: &mut Vec<Targets<T>>) {
         let found = &mut |targets: &Targets<T>| into.push(targets.clone());
         let (first, two) = beginnings(topic.as_str());
-        let topic_levels = topic.as_str().as_bytes();
+        let levels = topic.as_str().as_bytes();
         // A leading wildcard does not match `$` [MQTT-4.7.2-1].
         if !topic.is_system() {
             let trie = &self.leading_wildcard.trie;
-            trie.matching(&self.hashing, topic_levels, found);
+            trie.matching_wildcard(&self.hashing, Some(levels), found);
         }
         for (shard, key) in [
             (&self.by_first[usize::from(place.first)], first),
             (&self.by_two[usize::from(place.two)], two),
         ] {
             let trie = &shard.trie;
-            trie.matching_literal(&self.hashing, key.as_bytes(), topic_levels, found);
+            trie.matching_literal(&self.hashing, key.as_bytes(), levels, found);
         }
     }
 
@@ -162,7 +162,7 @@ impl<T: Target> Shards<T> {
 
 /// The first level, and the first two or the one that there is.
 fn beginnings(text: &str) -> (&str, &str) {
-    let mut ends = text.match_indices('/').map(|(end, _)| end);
+    let mut ends = (0..text.len()).filter(|&end| text.as_bytes()[end] == b'/');
     let first = ends.next().unwrap_or(text.len());
     let two = ends.next().unwrap_or(text.len());
     (&text[..first], &text[..two])

@@ -59,35 +59,25 @@ impl<T: Target> Trie<T> {
         gone && (self.is_empty() || self.only_child().is_some())
     }
 
-    /// Calls `found` with the targets of every filter that matches `topic`, each filter once.
+    /// Calls `found` with the targets of every filter that matches the levels `rest` of a topic,
+    /// each filter once; `None` is not the same as an empty level.
     ///
     /// Visits nodes that match a beginning of the topic: the cost is bounded by them, however many
     /// filters there are, and by 2^levels however they are chosen. `$` has no meaning here.
-    pub(crate) fn matching(
+    fn matching(
         &self,
         hashing: &RandomState,
-        topic: &[u8],
+        rest: Option<&[u8]>,
         found: &mut impl FnMut(&Targets<T>),
     ) {
-        self.matching_levels(hashing, Some(topic), found);
-    }
-
-    /// The same for the filters that begin with `key`, without wildcards as the topic does.
-    pub(crate) fn matching_literal(
-        &self,
-        hashing: &RandomState,
-        key: &[u8],
-        topic: &[u8],
-        found: &mut impl FnMut(&Targets<T>),
-    ) {
-        let node = self.literal.get(hashing.hash_one(key), key);
-        if let Some(node) = &*node {
-            matching(hashing, node, topic, found);
+        self.matching_wildcard(hashing, rest, found);
+        if let Some(rest) = rest {
+            self.matching_literal(hashing, first_level(rest), rest, found);
         }
     }
 
-    /// `rest` are the levels of the topic that are left; `None` is not the same as an empty level.
-    fn matching_levels(
+    /// The filters that begin with a wildcard.
+    pub(crate) fn matching_wildcard(
         &self,
         hashing: &RandomState,
         rest: Option<&[u8]>,
@@ -98,9 +88,22 @@ impl<T: Target> Trie<T> {
         }
         let Some(rest) = rest else { return };
         if let Some(node) = &*self.single_level.get(0, SINGLE_LEVEL) {
-            matching(hashing, node, rest, found);
+            let rest = after(rest, first_level(rest).len());
+            matching(hashing, node, SINGLE_LEVEL, rest, found);
         }
-        self.matching_literal(hashing, first_level(rest), rest, found);
+    }
+
+    /// The filters that begin with `key`, as `rest` does.
+    pub(crate) fn matching_literal(
+        &self,
+        hashing: &RandomState,
+        key: &[u8],
+        rest: &[u8],
+        found: &mut impl FnMut(&Targets<T>),
+    ) {
+        if let Some(node) = &*self.literal.get(hashing.hash_one(key), key) {
+            matching(hashing, node, key, after(rest, key.len()), found);
+        }
     }
 
     /// Where the child of `key` has its place, and by which hash.
@@ -202,14 +205,16 @@ fn settled<T: Target>(
     Change::To(entry(label(node), Body { targets, below }, Some(node)))
 }
 
+/// `rest` are the levels that follow those that match `key`, with which the node's label begins.
 fn matching<T: Target>(
     hashing: &RandomState,
     node: &Node<T>,
-    topic: &[u8],
+    key: &[u8],
+    mut rest: Option<&[u8]>,
     found: &mut impl FnMut(&Targets<T>),
 ) {
-    let mut rest = Some(topic);
-    for wanted in levels(label(node)) {
+    let unmatched = after(label(node), key.len());
+    for wanted in unmatched.into_iter().flat_map(levels) {
         if wanted == MULTI_LEVEL {
             return found_in(node, found);
         }
@@ -224,7 +229,7 @@ fn matching<T: Target>(
         found_in(node, found);
     }
     if let Some(below) = &value(node).below {
-        below.matching_levels(hashing, rest, found);
+        below.matching(hashing, rest, found);
     }
 }
 
@@ -316,7 +321,8 @@ mod tests {
             let each = &mut |targets: &Targets<StdArc<str>>| {
                 found.extend(targets.clone().into_slice().iter().map(ToString::to_string));
             };
-            self.trie.matching(&self.hashing, topic.as_bytes(), each);
+            self.trie
+                .matching(&self.hashing, Some(topic.as_bytes()), each);
             found.sort();
             found
         }
