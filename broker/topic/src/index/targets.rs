@@ -79,6 +79,11 @@ impl<T: Target> Targets<T> {
         Some((Some(Self::from_vec(targets)), removed))
     }
 
+    /// Whether both are the same group, which has changed in place.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Many(one), Self::Many(other)) if Arc::ptr_eq(one, other))
+    }
+
     /// All targets, in no particular order. Costs nothing for a shared slice that is up to date.
     pub(crate) fn into_slice(self) -> Arc<[T]> {
         match self {

@@ -155,7 +155,10 @@ fn changed<T: Target>(
     let shared = shared_levels(label(node), filter);
     let Body { targets, below } = value(node);
     match (after(label(node), shared), after(filter, shared), below) {
-        (None, None, _) => settled(node, change(targets.as_ref()), below.clone()),
+        (None, None, _) => match (change(targets.as_ref()), targets) {
+            (Some(new), Some(present)) if new.is(present) => Change::None,
+            (new, _) => settled(node, new, below.clone()),
+        },
         (None, Some(rest), Some(trie)) => {
             match trie.change(hashing, first_level(rest), rest, change) {
                 true => settled(node, targets.clone(), below.clone()),
