@@ -136,8 +136,8 @@ pub struct Passwd {
 }
 
 /// What `dunlin check` prints of a good configuration: warnings, a line per
-/// listener, where state is kept, and the keys that are not at their default.
-pub fn report(loaded: &Loaded) -> String {
+/// listener and per plugin, where state is kept, and the keys that are not at their default.
+pub fn report(loaded: &Loaded, plugins: &[String]) -> String {
     let mut out = String::new();
     for warning in &loaded.warnings {
         // Writing to a String cannot fail.
@@ -146,6 +146,9 @@ pub fn report(loaded: &Loaded) -> String {
     out.push_str("The configuration is good. These would listen:\n");
     for listener in &loaded.config.listeners {
         writeln!(out, "  {}", describe(&loaded.config, listener)).ok();
+    }
+    for plugin in plugins {
+        writeln!(out, "  plugin {plugin}").ok();
     }
     writeln!(out, "{}", describe_store(&loaded.config)).ok();
     match print::toml(&loaded.config).as_str() {

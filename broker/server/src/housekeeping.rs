@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::allocator;
 use crate::config::Config;
+use crate::listeners::Listeners;
 use crate::storage::Storage;
 use crate::system_topics::SystemTopics;
 
@@ -100,7 +101,12 @@ pub async fn storage(router: Arc<Router>, storage: Storage) {
 }
 
 /// Publishes `$SYS`, for ever.
-pub async fn system_topics(router: Arc<Router>, interval: Duration, dispatch: &RefCell<Dispatch>) {
+pub async fn system_topics(
+    router: Arc<Router>,
+    interval: Duration,
+    listeners: &RefCell<Listeners>,
+    dispatch: &RefCell<Dispatch>,
+) {
     if interval.is_zero() {
         return std::future::pending().await;
     }
@@ -110,8 +116,9 @@ pub async fn system_topics(router: Arc<Router>, interval: Duration, dispatch: &R
         sleep_until(next).await;
         next += interval;
         let resident = resident_memory().unwrap_or(0);
+        let plugins = listeners.borrow().plugins().figures();
         let mut dispatch = dispatch.borrow_mut();
-        topics.publish(&router, resident, &mut dispatch);
+        topics.publish(&router, resident, &plugins, &mut dispatch);
         dispatch.flush();
     }
 }

@@ -16,6 +16,9 @@ pub mod mosquitto;
 mod open_files;
 mod passwd;
 mod pid_file;
+mod plugin_figures;
+#[path = "without_plugins.rs"]
+mod plugins;
 mod reload;
 mod restore;
 pub mod serve;
@@ -27,4 +30,5 @@ mod wiring;
 mod workers;
 
 pub use passwd::passwd;
+pub use plugins::Plugins;
 pub use store::store;

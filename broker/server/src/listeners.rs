@@ -9,12 +9,14 @@ use tokio::task::JoinHandle;
 
 use crate::acceptor::{AcceptLimits, Acceptor, Shared};
 use crate::config::{Config, Listener, ListenerChange, Protocol};
+use crate::plugins::Plugins;
 use crate::wiring;
 
 /// All that listens.
 pub struct Listeners {
     shared: Arc<Shared>,
     running: Vec<Running>,
+    plugins: Plugins,
     /// Counts reloads: decisions made under earlier rules are asked again.
     generation: u32,
 }
@@ -63,10 +65,11 @@ enum Prepared {
 
 impl Listeners {
     /// Without any.
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, plugins: Plugins) -> Self {
         Listeners {
             shared,
             running: Vec::new(),
+            plugins,
             generation: 0,
         }
     }
@@ -76,11 +79,17 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be bound, or file that cannot be read.
     pub fn open_all(&mut self, config: &Config) -> Result<(), String> {
+        self.plugins = self.plugins.load(config)?;
         for listener in &config.listeners {
-            let running = self.open(config, listener)?;
+            let running = self.open(config, &self.plugins, listener)?;
             self.running.push(running);
         }
         Ok(())
+    }
+
+    /// The plugins that are loaded.
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
     }
 
     /// What is open, in the order of the configuration.
@@ -95,12 +104,13 @@ impl Listeners {
     /// What cannot be done; then everything is as before.
     pub fn reload(&mut self, config: &Config, changes: &[ListenerChange]) -> Result<(), String> {
         check_ports(changes)?;
+        let plugins = self.plugins.load(config)?;
         self.generation += 1;
         let mut prepared = Vec::new();
         for change in changes {
             match change {
                 ListenerChange::Added(listener) => {
-                    prepared.push(Prepared::Open(self.open(config, listener)?));
+                    prepared.push(Prepared::Open(self.open(config, &plugins, listener)?));
                 }
                 ListenerChange::Removed(listener) => {
                     prepared.push(Prepared::Close(listener.clone()))
@@ -116,11 +126,12 @@ impl Listeners {
         for listener in config.listeners.iter().filter(stays) {
             let contexts = wiring::sockets(config, listener)?
                 .iter()
-                .map(|settings| self.context(config, listener, settings))
+                .map(|settings| self.context(config, &plugins, listener, settings))
                 .collect::<Result<Vec<_>, _>>()?;
             prepared.push(Prepared::Replace(listener.clone(), contexts));
         }
         prepared.into_iter().for_each(|change| self.apply(change));
+        self.plugins = plugins;
         self.shared.limits.store(Arc::new(AcceptLimits::of(config)));
         Ok(())
     }
@@ -161,7 +172,12 @@ impl Listeners {
         }
     }
 
-    fn open(&self, config: &Config, listener: &Listener) -> Result<Running, String> {
+    fn open(
+        &self,
+        config: &Config,
+        plugins: &Plugins,
+        listener: &Listener,
+    ) -> Result<Running, String> {
         let mut running = Running {
             listener: listener.clone(),
             doors: Vec::new(),
@@ -170,7 +186,7 @@ impl Listeners {
         };
         let mut refused = None;
         for settings in wiring::sockets(config, listener)? {
-            let context = self.context(config, listener, &settings)?;
+            let context = self.context(config, plugins, listener, &settings)?;
             match Socket::bind(&settings) {
                 Ok(socket) => {
                     let door = self.door(socket, context, &running);
@@ -189,6 +205,7 @@ impl Listeners {
     fn context(
         &self,
         config: &Config,
+        plugins: &Plugins,
         listener: &Listener,
         settings: &ListenerSettings,
     ) -> Result<Arc<ListenerContext>, String> {
@@ -199,7 +216,7 @@ impl Listeners {
             name: listener.label().into(),
             transport,
             terms: ArcSwap::from_pointee(wiring::terms(config, listener)),
-            access: ArcSwap::from_pointee(access),
+            access: ArcSwap::from_pointee(plugins.join(access, listener)),
             limits: ArcSwap::from_pointee(wiring::connection_limits(config, listener)),
         }))
     }

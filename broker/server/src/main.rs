@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dunlin::cli::{About, Cli, Command, report};
 use dunlin::config::{load, print, reference};
-use dunlin::{config, passwd, serve, store};
+use dunlin::{Plugins, config, passwd, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,7 +25,8 @@ fn run(command: Command) -> Result<(), String> {
         Command::Serve(options) => serve::run(options.request(std::env::vars_os())),
         Command::Check(options) => {
             let loaded = load(&options.request(std::env::vars_os())).map_err(|e| e.to_string())?;
-            print!("{}", report(&loaded));
+            let plugins = Plugins::check(&loaded.config)?;
+            print!("{}", report(&loaded, &plugins.describe()));
             Ok(())
         }
         Command::Passwd(options) => passwd(&options),

@@ -69,6 +69,12 @@ fn named_files(config: &Config) -> Vec<PathBuf> {
             files.extend(tls.crl.clone());
         }
     }
+    for plugin in &config.plugins {
+        files.push(plugin.path.clone());
+        files.extend(plugin.cases.clone());
+        let secrets = plugin.key_sets.iter();
+        files.extend(secrets.filter_map(|key_set| key_set.secret_file.clone()));
+    }
     files
 }
 

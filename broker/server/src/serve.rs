@@ -23,6 +23,7 @@ use crate::config::{self, AllowAnonymous, Config, Invalid, Loaded, Request};
 use crate::listeners::Listeners;
 use crate::logging::LogHandle;
 use crate::pid_file::PidFile;
+use crate::plugins::Plugins;
 use crate::restore::{Restored, restore};
 use crate::signals::{Signals, Wake};
 use crate::storage::{Storage, Threads};
@@ -99,21 +100,23 @@ impl Broker {
             .map_err(|error| format!("cannot start the workers: {error}"))?;
         let cells = metrics.cells();
         let admissions = Admissions::new();
-        let mut listeners = Listeners::new(Arc::new(Shared {
+        let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells.clone())));
+        let plugins = Plugins::start(config, &router, &dispatch)?;
+        let shared = Arc::new(Shared {
             workers,
             router: router.clone(),
             admissions: admissions.clone(),
             limits: ArcSwap::from_pointee(AcceptLimits::of(config)),
             pace: Pace::default(),
             pool: Arc::new(HashingPool::default()),
-            cells: cells.clone(),
-        }));
+            cells,
+        });
+        let mut listeners = Listeners::new(shared, plugins);
         listeners.open_all(config)?;
         // Whoever waits for the lines about listeners finds the pid file too.
         let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
         say_where(config, &listeners);
         let listeners = Rc::new(RefCell::new(listeners));
-        let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells)));
         let (reload, reloads) = mpsc::channel(RELOADS);
         let admin = Rc::new(Admin {
             router: router.clone(),
@@ -155,13 +158,14 @@ impl Broker {
         loop {
             let cause = {
                 let config = &self.loaded.config;
-                let dispatch = &self.dispatch;
+                let (listeners, dispatch) = (&self.listeners, &self.dispatch);
+                let interval = config.sys.interval;
                 tokio::select! {
                     signal = signals.next() => signal,
                     () = watch.changed() => Wake::Reload(None),
                     Some(reply) = self.reloads.recv() => Wake::Reload(Some(reply)),
                     () = housekeeping::memory(router.clone(), config) => continue,
-                    () = housekeeping::system_topics(router.clone(), config.sys.interval, dispatch) => continue,
+                    () = housekeeping::system_topics(router.clone(), interval, listeners, dispatch) => continue,
                 }
             };
             match cause {

@@ -9,6 +9,8 @@ use dunlin_router::{Dispatch, Origin, Publication, Router};
 use dunlin_time::Monotonic;
 use dunlin_topic::TopicName;
 
+use crate::plugin_figures::PluginFigures;
+
 /// Publishes what has changed since the last time, retained.
 #[derive(Default)]
 pub struct SystemTopics {
@@ -66,9 +68,33 @@ impl SystemTopics {
     }
 
     /// Brings all topics up to date.
-    pub fn publish(&mut self, router: &Router, resident: u64, dispatch: &mut Dispatch) {
+    pub fn publish(
+        &mut self,
+        router: &Router,
+        resident: u64,
+        plugins: &[PluginFigures],
+        dispatch: &mut Dispatch,
+    ) {
         let now = router.now().monotonic;
-        for (topic, value) in self.values(router, resident, now) {
+        let plugins = plugins.iter().flat_map(|plugin| {
+            let faults: u64 = plugin.faults.iter().map(|(_, count)| count).sum();
+            [
+                (
+                    format!("plugins/{}/breaker", plugin.name),
+                    plugin.breaker.to_owned(),
+                ),
+                (
+                    format!("plugins/{}/calls", plugin.name),
+                    plugin.calls.to_string(),
+                ),
+                (
+                    format!("plugins/{}/faults", plugin.name),
+                    faults.to_string(),
+                ),
+            ]
+        });
+        let values = self.values(router, resident, now);
+        for (topic, value) in values.into_iter().chain(plugins) {
             let topic = format!("$SYS/broker/{topic}");
             if self.published.get(&topic) == Some(&value) {
                 continue;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET stats` | the broker in numbers |
 //! | `GET listeners` | what listens |
+//! | `GET plugins` | which plugins are loaded, and how they do |
 //! | `GET clients?limit=&after=&connected=` | a page of sessions, by client id |
 //! | `GET clients/{id}` | one session, with its subscriptions |
 //! | `DELETE clients/{id}` | disconnects the client with 0x98 |
@@ -28,7 +29,7 @@ use tokio::time::timeout;
 
 use super::reply::{self, Reply};
 use super::stats::{self, Figure};
-use super::{Admin, clients, health, query};
+use super::{Admin, clients, health, plugins, query};
 
 /// Bytes of the largest request body.
 const BODY_MAX: usize = 2 * 1024 * 1024;
@@ -47,13 +48,14 @@ pub async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
     match (path.as_str(), method) {
         ("stats", Method::GET) => statistics(admin),
         ("listeners", Method::GET) => listeners(admin),
+        ("plugins", Method::GET) => plugins::list(admin),
         ("clients", Method::GET) => clients::list(admin, search.as_deref()),
         ("publish", Method::POST) => match body(request).await {
             Ok(body) => publish(admin, &body).await,
             Err(refusal) => refusal,
         },
         ("reload", Method::POST) => reload(admin).await,
-        ("stats" | "listeners" | "clients", _) => reply::method_not_allowed("GET"),
+        ("stats" | "listeners" | "plugins" | "clients", _) => reply::method_not_allowed("GET"),
         ("publish" | "reload", _) => reply::method_not_allowed("POST"),
         (path, method) => match path.strip_prefix("clients/").and_then(query::decode) {
             Some(client_id) => clients::one(admin, &method, &client_id),

@@ -17,9 +17,24 @@ pub fn answer(door: &Door, path: &str) -> Option<Reply> {
         _ => return None,
     };
     Some(match why_not {
-        None => reply::text(StatusCode::OK, "ok"),
+        None => reply::text(StatusCode::OK, &well(door)),
         Some(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, &why),
     })
+}
+
+/// That all is well, but for plugins that fail: every node has the same, so clients need not go
+/// elsewhere.
+fn well(door: &Door) -> String {
+    let mut text = "ok".to_owned();
+    let plugins = door
+        .admin()
+        .map(|admin| admin.listeners.borrow().plugins().figures());
+    for plugin in plugins.unwrap_or_default() {
+        if plugin.breaker != "closed" {
+            text.push_str(&format!("; plugin {} fails and is left alone", plugin.name));
+        }
+    }
+    text
 }
 
 /// Why clients should go elsewhere.

@@ -5,6 +5,7 @@ use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
 use super::Admin;
+use super::plugins;
 use super::reply::{self, Reply};
 use super::stats::{self, Figure};
 
@@ -31,7 +32,12 @@ fn families(admin: &Admin) -> Vec<MetricFamily> {
     };
     let counters = stats::counters(admin).into_iter().map(counter);
     let gauges = stats::gauges(admin).into_iter().map(gauge);
-    counters.chain(gauges).chain([build_info()]).collect()
+    let plugins = plugins::families(&admin.listeners.borrow().plugins().figures());
+    counters
+        .chain(gauges)
+        .chain([build_info()])
+        .chain(plugins)
+        .collect()
 }
 
 fn build_info() -> MetricFamily {
@@ -43,17 +49,27 @@ fn build_info() -> MetricFamily {
     family(MetricType::GAUGE, "build_info", "What is running.", metric)
 }
 
-fn gauge_metric(value: f64) -> Metric {
+pub(super) fn gauge_metric(value: f64) -> Metric {
     let mut gauge = proto::Gauge::default();
     gauge.set_value(value);
     Metric::from_gauge(gauge)
 }
 
 fn family(kind: MetricType, name: &str, help: &str, metric: Metric) -> MetricFamily {
+    family_of(kind, name, help, vec![metric])
+}
+
+/// A family of metrics that their labels tell apart.
+pub(super) fn family_of(
+    kind: MetricType,
+    name: &str,
+    help: &str,
+    metrics: Vec<Metric>,
+) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(format!("dunlin_{name}"));
     family.set_help(help.to_owned());
     family.set_field_type(kind);
-    family.set_metric(vec![metric]);
+    family.set_metric(metrics);
     family
 }

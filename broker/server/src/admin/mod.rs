@@ -20,6 +20,7 @@ mod guard;
 mod health;
 mod metrics;
 mod page;
+mod plugins;
 mod query;
 mod reply;
 mod stats;

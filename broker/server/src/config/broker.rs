@@ -8,6 +8,7 @@ use super::declare::{choices, section};
 use super::limits::Limits;
 use super::listener::{Access, Listener};
 use super::node::Value;
+use super::plugin::Plugin;
 use super::scalar::{Scalar, setting_from_scalar};
 use super::secret::Secret;
 
@@ -40,6 +41,9 @@ section! {
         pub listeners: Vec<Listener> = vec![Listener::default()],
         /// Who may connect and what they may do.
         pub access: Access = Access::default(),
+        /// Plugins: who clients are, what they may do, and what becomes of what
+        /// they publish, as WebAssembly components say.
+        pub plugins: Vec<Plugin> = Vec::new(),
         /// What clients may use.
         pub limits: Limits = Limits::default(),
         /// How sessions behave.

@@ -64,9 +64,10 @@ pub fn check(
         }
         check.access(config, listener, &path);
     }
+    check.plugins(config);
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     origins: &'a BTreeMap<String, Origin>,
     files: Files,
     problems: &'a mut Vec<Problem>,
@@ -257,6 +258,7 @@ impl Check<'_> {
         let access = config.access.on(own);
         let certificates = names.iter().any(|(_, set)| *set);
         if access.allow_anonymous == AllowAnonymous::No
+            && config.plugins.is_empty()
             && access.password_file.is_none()
             && !certificates
         {
@@ -276,7 +278,7 @@ impl Check<'_> {
         }
     }
 
-    fn file(&mut self, key: &str, path: Option<&Path>) {
+    pub(super) fn file(&mut self, key: &str, path: Option<&Path>) {
         let Some(path) = path.filter(|_| self.files == Files::Exist) else {
             return;
         };
@@ -330,7 +332,7 @@ impl Check<'_> {
         self.problem(key, &text);
     }
 
-    fn problem(&mut self, key: &str, text: &str) {
+    pub(super) fn problem(&mut self, key: &str, text: &str) {
         let problem = self.make(key, text);
         self.problems.push(problem);
     }

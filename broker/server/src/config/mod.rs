@@ -14,6 +14,7 @@
 pub mod address;
 pub mod broker;
 pub mod check;
+mod check_plugin;
 pub mod collection;
 mod declare;
 pub mod difference;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod listener;
 pub mod load;
 pub mod node;
+pub mod plugin;
 pub mod print;
 pub mod problem;
 pub mod quantity;
@@ -43,6 +45,7 @@ pub use listener::{
     Access, AllowAnonymous, Listener, ListenerAccess, Protocol, Tls, TlsVersion, WebSocket,
 };
 pub use load::{Loaded, Request, Source, load};
+pub use plugin::{Digest, Grants, KeySet, OnFailure, Plugin, PluginLimits, Table};
 pub use problem::{Invalid, Problem};
 pub use quantity::ByteSize;
 pub use secret::Secret;

@@ -1,0 +1,58 @@
+//! What stands in the place of plugins in a broker that is built without them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use dunlin_auth::Access;
+use dunlin_router::{Dispatch, Router};
+
+use crate::config::{Config, Listener};
+use crate::plugin_figures::PluginFigures;
+
+/// No plugins: a configuration that names some is refused.
+pub struct Plugins(());
+
+impl Plugins {
+    /// None.
+    ///
+    /// # Errors
+    /// None.
+    pub fn start(_: &Config, _: &Arc<Router>, _: &Rc<RefCell<Dispatch>>) -> Result<Self, String> {
+        Ok(Plugins(()))
+    }
+
+    /// # Errors
+    /// The configuration names a plugin.
+    pub fn check(config: &Config) -> Result<Self, String> {
+        Plugins(()).load(config)
+    }
+
+    /// # Errors
+    /// The configuration names a plugin.
+    pub fn load(&self, config: &Config) -> Result<Self, String> {
+        match config.plugins.first() {
+            None => Ok(Plugins(())),
+            Some(plugin) => Err(format!(
+                "plugin {}: this dunlin was built without plugins; use one built with its default \
+                 features",
+                plugin.name
+            )),
+        }
+    }
+
+    /// Adds nothing.
+    pub fn join(&self, access: Access, _: &Listener) -> Access {
+        access
+    }
+
+    /// None.
+    pub fn figures(&self) -> Vec<PluginFigures> {
+        Vec::new()
+    }
+
+    /// None.
+    pub fn describe(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
