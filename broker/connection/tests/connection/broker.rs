@@ -92,6 +92,10 @@ pub struct Broker {
 
 impl Broker {
     pub fn start() -> Self {
+        Self::guarded_by(Access::open())
+    }
+
+    pub fn guarded_by(access: Access) -> Self {
         let (metrics, clock) = (Arc::new(Registry::default()), Clock::start());
         let settings = Settings {
             queue: QueueLimits {
@@ -118,7 +122,7 @@ impl Broker {
             name: "test".into(),
             transport: Transport::load(&settings).unwrap(),
             terms: Arc::new(terms).into(),
-            access: Arc::new(Access::open()).into(),
+            access: Arc::new(access).into(),
             limits: Arc::new(ConnectionLimits::default()).into(),
         });
         let listener = Listener::bind(&settings).unwrap();

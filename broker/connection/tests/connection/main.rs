@@ -3,4 +3,5 @@
 
 mod broker;
 mod durable;
+mod permission;
 mod turns;
