@@ -237,13 +237,14 @@ impl Connection {
         Ok(self.filter(now, topic, &publish)?.unwrap_or_default())
     }
 
-    /// Takes the rules of this turn.
-    pub fn refresh_access(&mut self) {
+    /// Takes the rules of this turn, and with them what else a reload may have changed.
+    pub fn refresh_access(&mut self, now: Now) {
         let current = self.listener.access.load();
         if std::sync::Arc::ptr_eq(&current, &self.access) {
             return;
         }
         self.access = current.clone();
+        self.take_rates(now);
         if self.access.wants_details() && self.principal.details().is_none() {
             let details = Details {
                 address: self.address,

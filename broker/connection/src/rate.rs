@@ -64,6 +64,23 @@ fn full(limit: RateLimit) -> i64 {
 }
 
 impl Connection {
+    /// Takes the rates that a reload may have changed.
+    pub fn take_rates(&mut self, now: Now) {
+        let limits = self.listener.limits.load_full();
+        if self.rare.is_none() && limits.messages.is_none() && limits.bytes.is_none() {
+            return;
+        }
+        let rare = self.rare();
+        for (bucket, limit) in [
+            (&mut rare.messages, limits.messages),
+            (&mut rare.bytes, limits.bytes),
+        ] {
+            if bucket.as_ref().map(|bucket| bucket.limit) != limit {
+                *bucket = limit.map(|limit| Bucket::new(limit, now.monotonic));
+            }
+        }
+    }
+
     pub fn charge_bytes(&mut self, count: usize, now: Now) {
         if let Some(rare) = &mut self.rare
             && let Some(bucket) = &mut rare.bytes

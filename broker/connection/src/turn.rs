@@ -51,7 +51,7 @@ impl Connection {
         now: Now,
         out: &mut Vec<u8>,
     ) -> Result<usize, End> {
-        self.refresh_access();
+        self.refresh_access(now);
         self.check_deadlines(now)?;
         self.reauthentication(context, now, out)?;
         self.leave_crowd(context, now, out)?;

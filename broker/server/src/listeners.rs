@@ -270,8 +270,9 @@ impl Door {
         drop(before);
         self.earlier.retain(|earlier| match earlier.upgrade() {
             Some(earlier) => {
-                earlier.access.store(context.access.load_full());
+                // The rules last: connections that see them look at the limits too.
                 earlier.limits.store(context.limits.load_full());
+                earlier.access.store(context.access.load_full());
                 true
             }
             None => false,

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use dunlin_codec::{Connect, Packet, Publish, Qos, ReasonCode, Version};
+use rustix::process::Signal;
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, LISTENER};
 use crate::support::id;
 
 fn publish(payload: &[u8], packet_id: u16) -> Packet<'_> {
@@ -33,6 +34,24 @@ fn messages_a_second() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(daemon.metric("throttled_publishers_total") >= 1);
     client.ping();
+}
+
+#[test]
+fn another_rate_after_a_reload() {
+    let mut daemon = Daemon::with("");
+    let mut client = daemon.client("fast");
+    daemon.configure(&format!("limits.messages_per_second = 5\n{LISTENER}"));
+    daemon.signal(Signal::HUP);
+    daemon.expect_log("configuration reloaded");
+    // Turns from now on know it: five at once, then five a second.
+    client.ping();
+    let start = Instant::now();
+    for n in 1..=12 {
+        client.send(&publish(b"x", n));
+        assert_eq!(client.receive().puback().0, n);
+    }
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert!(daemon.metric("throttled_publishers_total") >= 1);
 }
 
 #[test]
