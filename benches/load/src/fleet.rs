@@ -28,21 +28,36 @@ const ASKED_AT_ONCE: usize = 32;
 const PER_SOURCE: usize = 5_000;
 
 /// Where the broker listens and what is spoken to it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Target {
     address: SocketAddr,
     version: Version,
+    /// User name and password of every client.
+    credentials: Option<(String, String)>,
 }
 
 impl Target {
     /// Refuses addresses of other machines: this program is an attack on them.
     pub fn new(address: SocketAddr, version: Version) -> Result<Target, Error> {
         if address.ip().is_loopback() {
-            Ok(Target { address, version })
+            Ok(Target {
+                address,
+                version,
+                credentials: None,
+            })
         } else {
             Err(Error::Refused(format!(
                 "{address} is not a loopback address"
             )))
+        }
+    }
+
+    /// Clients come with this user name and password.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Option<(String, String)>) -> Target {
+        Target {
+            credentials,
+            ..self
         }
     }
 
@@ -190,8 +205,12 @@ impl Fleet {
             let never = Property::SessionExpiryInterval(u32::MAX);
             properties.push(never).map_err(io::Error::other)?;
         }
+        let credentials = self.target.credentials.clone();
+        let (username, password) = credentials.unzip();
         let connect = Packet::Connect(Connect {
             version,
+            username: username.as_deref(),
+            password: password.as_deref().map(str::as_bytes),
             clean_start: session == SessionKind::OfConnection,
             properties: properties.as_properties(),
             client_id: &format!("load-{client}"),

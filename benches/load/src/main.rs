@@ -50,6 +50,12 @@ struct Broker {
     /// Version of the protocol.
     #[arg(long, default_value = "3.1.1")]
     mqtt: Mqtt,
+    /// User name of every client.
+    #[arg(long, requires = "password")]
+    username: Option<String>,
+    /// Their password.
+    #[arg(long, requires = "username")]
+    password: Option<String>,
     /// Print a line of JSON.
     #[arg(long)]
     json: bool,
@@ -193,7 +199,8 @@ impl Broker {
             Mqtt::Mqtt311 => Version::Mqtt311,
             Mqtt::Mqtt5 => Version::Mqtt5,
         };
-        Target::new(self.broker, version)
+        let credentials = self.username.clone().zip(self.password.clone());
+        Ok(Target::new(self.broker, version)?.with_credentials(credentials))
     }
 }
 

@@ -38,7 +38,7 @@ impl Pace {
 }
 
 /// What to run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The broker.
     pub target: Target,
@@ -66,7 +66,7 @@ pub struct Plan {
 pub fn run(plan: &Plan) -> Result<TrafficReport, Error> {
     let clients = plan.crowd.clients();
     allow_open_files(clients as u64 + 32)?;
-    let mut fleet = Fleet::new(plan.target)?;
+    let mut fleet = Fleet::new(plan.target.clone())?;
     let publishers = plan.crowd.publishers() as usize;
     let receive_maximum = fleet.connect(publishers, SessionKind::OfConnection)?;
     let subscribers = match plan.persistent {
