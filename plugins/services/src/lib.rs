@@ -1,0 +1,12 @@
+//! What a plugin's imports do natively, without a WebAssembly runtime.
+#![forbid(unsafe_code)]
+
+mod http;
+mod keys;
+mod log_limit;
+mod numbers;
+
+pub use http::{Http, HttpError, Request, Response};
+pub use keys::{KeySetSettings, KeySets, KeySource, TokenError};
+pub use log_limit::LogLimit;
+pub use numbers::{Number, Numbers};
