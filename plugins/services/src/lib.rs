@@ -5,6 +5,8 @@ mod http;
 mod keys;
 mod log_limit;
 mod numbers;
+#[cfg(test)]
+mod test_server;
 
 pub use http::{Http, HttpError, Request, Response};
 pub use keys::{KeySetSettings, KeySets, KeySource, TokenError};
