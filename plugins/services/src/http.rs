@@ -29,6 +29,7 @@ pub use message::{HttpError, Request, Response};
 use resolve::{Closed, Gate, Lookup, system_lookup};
 use tls::{Tls, Trust};
 use url::Scheme;
+pub(crate) use url::origin_of;
 
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 5;

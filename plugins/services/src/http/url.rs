@@ -168,6 +168,11 @@ impl Scheme {
     }
 }
 
+/// The origin of a URL, written as in a list of origins.
+pub(crate) fn origin_of(url: &str) -> Result<String, String> {
+    Ok(Url::parse(url)?.origin.to_string())
+}
+
 /// A URL consists of visible ASCII characters; a backslash is a slash to some parsers.
 fn check_characters(text: &str) -> Result<(), String> {
     if text.len() > MAX_URL_BYTES {
