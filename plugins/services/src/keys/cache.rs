@@ -1,5 +1,5 @@
-//! Tokens that were verified already, because a signature costs some hundred times as much as a
-//! look here, and clients come back with the token that they have.
+//! Tokens that were verified already, because a signature costs much more than a look here, and
+//! clients come back with the token that they have.
 
 use std::collections::HashMap;
 

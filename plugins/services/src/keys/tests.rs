@@ -206,6 +206,24 @@ fn a_signature_of_one_algorithm_is_not_taken_for_one_of_another() {
 }
 
 #[test]
+fn a_token_is_verified_with_the_key_that_it_names() {
+    let (one, two) = (Signer::es256("one"), Signer::es256("two"));
+    let file = KeyFile::new(&Signer::set(&[&one, &two]));
+    let sets = sets(file.source());
+    for (id, fits) in [
+        (r#","kid":"one""#, true),
+        (r#","kid":"two""#, false),
+        (r#","kid":"three""#, false),
+        (r#","kid":"""#, false),
+        ("", true),
+    ] {
+        let token = one.token_with(&format!(r#"{{"alg":"ES256"{id}}}"#), CLAIMS);
+        let expected = fits.then(|| CLAIMS.to_owned()).ok_or(TokenError::Invalid);
+        assert_eq!(verify(&sets, &token), expected, "{id}");
+    }
+}
+
+#[test]
 fn only_listed_algorithms_are_accepted() {
     let file = KeyFile::new(&Signer::set(&[&Signer::rsa("RS256", "k")]));
     let only_ps = accepting(file.source(), &["PS256"]).unwrap();
