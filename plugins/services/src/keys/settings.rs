@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 /// A named set of keys, and what tokens that it verifies must say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySetSettings {
     /// What plugins call it.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct KeySetSettings {
 }
 
 /// Where keys come from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// A JWK Set (RFC 7517), fetched every 5 minutes, and when a token names a key that is not
     /// in it.
