@@ -1,0 +1,110 @@
+use super::*;
+use crate::{Answer, Client, Grant, Manifest, Message, Question, Request, Step, Verdict};
+
+/// Echoes.
+#[derive(serde::Deserialize)]
+struct Echo {}
+
+impl Plugin for Echo {
+    fn describe() -> Manifest {
+        Manifest::new("echo", "1.0.0")
+    }
+}
+
+impl Auth for Echo {
+    fn authenticate(&mut self, request: &Request) -> Outcome {
+        match &request.method {
+            Some(_) => Outcome::Continue(Step {
+                data: b"more".to_vec(),
+                state: request.data.clone(),
+            }),
+            None => Outcome::Granted(Grant::to(request.username.clone().unwrap_or_default())),
+        }
+    }
+
+    fn resume(&mut self, _: &Request, state: &[u8], data: &[u8]) -> Outcome {
+        Outcome::Granted(Grant {
+            data: [state, data].concat(),
+            ..Grant::anonymous()
+        })
+    }
+}
+
+impl Acl for Echo {
+    fn authorize(&mut self, client: &Client, question: &Question) -> Answer {
+        Answer::allow_if(question.topic == client.client_id)
+    }
+}
+
+impl Filter for Echo {
+    fn on_publish(&mut self, _: &Client, message: &Message) -> Verdict {
+        Verdict::payload(message.payload.clone())
+    }
+}
+
+#[test]
+fn cases_are_replayed() {
+    auth::<Echo>(
+        "{}",
+        r#"
+{"authenticate": {"client_id": "c", "username": "alice"}, "expect": {"granted": {"username": "alice"}}}
+{"authenticate": {"method": "M", "data": {"base64": "/w=="}}, "expect": {"continue": {"data": "more"}}}
+{"resume": {"data": "x"}, "expect": {"granted": {"data": {"base64": "/3g="}, "username": null}}}
+"#,
+    );
+    acl::<Echo>(
+        "{}",
+        r#"{"authorize": {"client": {"client_id": "c"}, "questions":
+            [{"action": "publish", "topic": "c"}, {"action": "receive", "topic": "d"}]},
+            "expect": [{"effect": "allow"}, {"effect": "next", "ttl_ms": 0}]}"#
+            .replace('\n', " ")
+            .as_str(),
+    );
+    filter::<Echo>(
+        "{}",
+        r#"{"publish": {"client": {}, "message": {"topic": "a", "payload": "x"}}, "expect": {"replace": {"payload": "x"}}}"#,
+    );
+}
+
+#[test]
+#[should_panic(expected = "case \"not bob\" in line 1")]
+fn another_answer_is_a_failure() {
+    let case = r#"{"name": "not bob", "authenticate": {"username": "alice"}, "expect": {"granted": {"username": "bob"}}}"#;
+    auth::<Echo>("{}", case);
+}
+
+#[test]
+#[should_panic(expected = "authenticate has no field user")]
+fn a_misspelled_field_is_a_failure() {
+    auth::<Echo>(
+        "{}",
+        r#"{"authenticate": {"user": "alice"}, "expect": {"next": true}}"#,
+    );
+}
+
+#[test]
+#[should_panic(expected = "it expects nothing")]
+fn a_case_expects_something() {
+    auth::<Echo>("{}", r#"{"authenticate": {"client_id": "c"}}"#);
+}
+
+#[test]
+fn what_is_expected_is_compared_by_its_fields() {
+    let agree = |expected: &str, found: &str| {
+        let read = |json| serde_json::from_str::<Value>(json).unwrap();
+        write::agrees(&read(expected), &read(found))
+    };
+    assert!(agree(r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#));
+    assert!(!agree(r#"{"a": 1, "b": 2}"#, r#"{"a": 1}"#));
+    assert!(!agree("[1]", "[1, 2]"));
+    assert!(agree(
+        r#"{"denied": "unavailable"}"#,
+        r#"{"denied": {"unavailable": "why"}}"#
+    ));
+    assert!(!agree(
+        r#"{"denied": "bad-method"}"#,
+        r#"{"denied": {"unavailable": "why"}}"#
+    ));
+    assert!(agree(r#"{"base64": "eA=="}"#, r#""x""#));
+    assert!(!agree(r#"{"base64": "eQ=="}"#, r#""x""#));
+}
