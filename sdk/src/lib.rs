@@ -56,6 +56,7 @@ pub mod crypto;
 mod export;
 pub mod filter;
 pub mod http;
+pub mod json;
 pub mod log;
 mod manifest;
 pub mod metrics;
