@@ -11,13 +11,15 @@
 //!  "expect": "pass"}
 //! ```
 //!
-//! Each stands on one line. Fields are those of the contract in snake case, and may be absent; words
-//! of enums are those of the contract. Bytes are a string or `{"base64": "..."}`, QoS is a number,
-//! properties are lists of two strings. `expect` compares the fields that it names: `{"granted":
-//! {..}}`, `{"denied": "bad-credentials"}`, `{"denied": {"unavailable": "..."}}`, `{"next": true}`,
-//! `{"continue": {"data": "..."}}`; a list of answers; `"pass"`, `{"drop": "..."}`, `{"replace":
-//! {..}}`. `http` answers the plugin's requests, one after the other. A case that resumes
-//! follows the one that continued: `{"resume": {"data": "..."}, "expect": ..}`.
+//! Each stands on one line; lines that begin with `//` say nothing. Fields are those of the contract
+//! in snake case, and may be absent; words of enums are those of the contract. Bytes are a string or
+//! `{"base64": "..."}`, QoS is a number, properties are lists of two strings.
+//!
+//! Each case has an instance of its own. `http` answers its requests, one after the other; `then`
+//! lists what the client answers when it is asked back. `expect` compares the fields that it names:
+//! `{"granted": {..}}`, `{"denied": "bad-credentials"}`, `{"denied": "unavailable", "what": ".."}`,
+//! `{"next": true}`, `{"continue": {"data": ".."}}`; a list of answers; `"pass"`, `{"drop": ".."}`,
+//! `{"replace": {..}}`.
 
 use std::collections::VecDeque;
 
@@ -33,27 +35,17 @@ mod write;
 /// # Panics
 /// If an answer is not what its case expects, or something is not what it should be.
 pub fn auth<P: Auth>(config: &str, cases: &str) {
-    let mut plugin = configured::<P>(config);
-    let mut exchange: Option<(crate::Request, Vec<u8>)> = None;
     for case in all(cases) {
+        let mut plugin = configured::<P>(config);
         case.prepare_http();
-        let outcome = match (&case.json["authenticate"], &case.json["resume"]) {
-            (Value::Null, resume) if resume.is_object() => {
-                let Some((request, state)) = exchange.take() else {
-                    panic!("{}: the case before did not continue", case.name);
-                };
-                let data = read::bytes(&resume["data"]).unwrap_or_default();
-                let outcome = plugin.resume(&request, &state, &data);
-                keep(&mut exchange, request, &outcome);
-                outcome
-            }
-            (request, _) => {
-                let request = case.read(read::request(request));
-                let outcome = plugin.authenticate(&request);
-                keep(&mut exchange, request, &outcome);
-                outcome
-            }
-        };
+        let request = case.read(read::request(&case.json["authenticate"]));
+        let mut outcome = plugin.authenticate(&request);
+        for data in case.then() {
+            let Outcome::Continue(step) = outcome else {
+                panic!("{}: it was not asked back, but answers", case.name);
+            };
+            outcome = plugin.resume(&request, &step.state, &data);
+        }
         case.compare(&write::outcome(&outcome));
     }
 }
@@ -63,8 +55,8 @@ pub fn auth<P: Auth>(config: &str, cases: &str) {
 /// # Panics
 /// If an answer is not what its case expects, or something is not what it should be.
 pub fn acl<P: Acl>(config: &str, cases: &str) {
-    let mut plugin = configured::<P>(config);
     for case in all(cases) {
+        let mut plugin = configured::<P>(config);
         let asked = &case.json["authorize"];
         let client = case.read(read::client(&asked["client"]));
         let questions = case.read(read::questions(&asked["questions"]));
@@ -84,8 +76,8 @@ pub fn acl<P: Acl>(config: &str, cases: &str) {
 /// # Panics
 /// If an answer is not what its case expects, or something is not what it should be.
 pub fn filter<P: Filter>(config: &str, cases: &str) {
-    let mut plugin = configured::<P>(config);
     for case in all(cases) {
+        let mut plugin = configured::<P>(config);
         let published = &case.json["publish"];
         let client = case.read(read::client(&published["client"]));
         let message = case.read(read::message(&published["message"]));
@@ -118,7 +110,8 @@ struct Case {
 
 fn all(cases: &str) -> impl Iterator<Item = Case> {
     let lines = cases.lines().enumerate();
-    let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+    let lines = lines.map(|(at, line)| (at, line.trim()));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with("//"));
     lines.map(|(at, line)| {
         let line_number = at + 1;
         let json: Value = match serde_json::from_str(line) {
@@ -152,6 +145,14 @@ impl Case {
         });
     }
 
+    /// What the client answers when it is asked back.
+    fn then(&self) -> Vec<Vec<u8>> {
+        let answers = self.json["then"].as_array().into_iter().flatten();
+        answers
+            .map(|answer| self.read(read::bytes(answer).ok_or_else(|| "not bytes".into())))
+            .collect()
+    }
+
     fn read<T>(&self, read: Result<T, String>) -> T {
         match read {
             Ok(value) => value,
@@ -168,17 +169,6 @@ impl Case {
             self.name
         );
     }
-}
-
-fn keep(
-    exchange: &mut Option<(crate::Request, Vec<u8>)>,
-    request: crate::Request,
-    outcome: &Outcome,
-) {
-    *exchange = match outcome {
-        Outcome::Continue(step) => Some((request, step.state.clone())),
-        _ => None,
-    };
 }
 
 #[cfg(test)]
