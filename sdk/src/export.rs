@@ -61,8 +61,8 @@ macro_rules! __export {
                     const { ::std::cell::RefCell::new(::std::option::Option::None) };
             }
 
-            #[doc(hidden)]
-            pub struct Exported;
+            // Private, as the plugin may be.
+            struct Exported;
 
             impl $crate::guest::Holder for Exported {
                 type Plugin = $plugin;
