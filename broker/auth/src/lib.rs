@@ -54,5 +54,6 @@ pub use file::FileError;
 pub use filter::{Filtered, PublishFilter, Publishing, Replacement};
 pub use memo::{DecisionMemo, Remembered};
 pub use password::{
-    Edit, HashError, HashingPool, PasswordFile, Passwords, delete_user, hash_password, set_password,
+    Edit, HashError, HashingPool, PasswordFile, PasswordHash, Passwords, delete_user,
+    hash_password, set_password,
 };

@@ -38,9 +38,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A password's hash with all that is needed to compute it again.
+/// A password's hash with all that is needed to compute it again, in any form that a
+/// [`PasswordFile`](crate::PasswordFile) may have.
+///
+/// What it may cost to verify is bounded: at most about 4 s and 256 MiB.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PasswordHash {
+pub struct PasswordHash {
     scheme: Scheme,
     salt: Box<[u8]>,
     digest: Box<[u8]>,
@@ -111,8 +114,9 @@ pub fn hash_password(password: &[u8]) -> Result<String, HashError> {
 impl PasswordHash {
     /// Parses what stands after the colon in a password file.
     ///
-    /// The error says what is wrong and what to do, without quoting the hash.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// # Errors
+    /// Says what is wrong and what to do, without quoting the hash.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.splitn(7, '$').collect();
         let (scheme, salt, digest) = match *fields {
             ["", "6", salt, digest] => (Scheme::Sha512, salt, digest),
@@ -143,8 +147,11 @@ impl PasswordHash {
         }
     }
 
-    /// Whether this is the hash of `password`.
-    pub(super) fn verify(&self, password: &[u8]) -> Result<bool, HashError> {
+    /// Whether this is the hash of `password`. Blocks for as long as computing it takes.
+    ///
+    /// # Errors
+    /// Without the memory that the hash asks for.
+    pub fn verify(&self, password: &[u8]) -> Result<bool, HashError> {
         let mut buffer = [0; SHA512_BYTES];
         let computed = &mut buffer[..self.digest.len()];
         match self.scheme {
@@ -163,7 +170,7 @@ impl PasswordHash {
     }
 
     /// Whether verifying takes so long (over some ten microseconds) that no worker should wait.
-    pub(super) fn is_slow(&self) -> bool {
+    pub fn is_slow(&self) -> bool {
         self.scheme != Scheme::Sha512
     }
 

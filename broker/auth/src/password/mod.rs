@@ -10,10 +10,9 @@ use std::{hash::BuildHasher, path::Path};
 
 use hashbrown::{HashMap, hash_map::Entry};
 
-use self::hash::PasswordHash;
 pub use self::{
     edit::{Edit, delete_user, set_password},
-    hash::{HashError, hash_password},
+    hash::{HashError, PasswordHash, hash_password},
     passwords::Passwords,
     pool::HashingPool,
 };
