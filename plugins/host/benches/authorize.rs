@@ -1,0 +1,83 @@
+//! What a question costs: `cargo bench -p dunlin-plugins`.
+//!
+//! Prints the median of 21 rounds, in nanoseconds. The guest does next to nothing: this is what
+//! the host adds to it.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use common::{Bench, Guest, answers, as_acl, bob, publish};
+use dunlin_auth::{Authorizer, Principal, PublishFilter, Publishing};
+use dunlin_codec::{Properties, Qos};
+use dunlin_topic::TopicName;
+
+fn main() {
+    let bench = Bench::new();
+    let plugin = bench.load(&Guest::acl(&answers(0, 0, None)));
+    let acl = as_acl(&plugin);
+    let (plain, detailed) = (Principal::new("meter-7", Some("user7".into())), bob());
+    let question = publish("plant/hall/7/temperature");
+    report("authorize", 5_000, || acl.authorize(&plain, &question));
+    report("authorize, attributes and address", 5_000, || {
+        acl.authorize(&detailed, &question)
+    });
+    let status = plugin.status();
+    println!(
+        "  {} instance, {} KiB of linear memory",
+        status.instances,
+        status.memory_bytes >> 10
+    );
+
+    // Grows too large to be kept: each question makes an instance and configures it.
+    let grow = "(drop (memory.grow (i32.const 150)))";
+    let fresh = bench.acl(&Guest::acl(&format!("{grow} {}", answers(0, 0, None))));
+    report("authorize, a new instance each time", 200, || {
+        fresh.authorize(&plain, &question)
+    });
+
+    let filter = bench.filter(&Guest::filter(
+        "(i32.store8 (i32.const 64) (i32.const 0)) (i32.const 64)",
+    ));
+    let payload = [b'x'; 64];
+    let message = Publishing {
+        topic: TopicName::new("plant/hall/7/temperature").expect("a valid name"),
+        payload: &payload,
+        qos: Qos::AtMostOnce,
+        retain: false,
+        properties: Properties::EMPTY,
+    };
+    report("filter, 64 bytes", 5_000, || {
+        filter.on_publish(&plain, &message)
+    });
+    load_time(&bench);
+}
+
+fn load_time(bench: &Bench) {
+    let settings = bench.settings(&Guest::acl(&answers(0, 0, None)).component());
+    let started = Instant::now();
+    let rounds = 5;
+    for _ in 0..rounds {
+        bench.host.load("fixture", &settings).expect("it loads");
+    }
+    let each: Duration = started.elapsed() / rounds;
+    println!("  loading a component of some 100 lines, compiled: {each:?}");
+}
+
+fn report<T>(what: &str, calls: u32, mut ask: impl FnMut() -> T) {
+    let mut rounds: Vec<u128> = (0..21)
+        .map(|_| {
+            let started = Instant::now();
+            for _ in 0..calls {
+                black_box(ask());
+            }
+            started.elapsed().as_nanos() / u128::from(calls)
+        })
+        .collect();
+    rounds.sort_unstable();
+    println!("  {what:36} {:>7} ns", rounds[rounds.len() / 2]);
+}
