@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use std::{path::Path, sync::Arc};
-//! use dunlin_auth::{Access, AclFile, Action, AllowAnonymous, Decision, Principal};
+//! use dunlin_auth::{Access, AclFile, Action, AllowAnonymous, Decision, Principal, Question};
 //! use dunlin_topic::TopicName;
 //!
 //! let acl = AclFile::parse(Path::new("acl"), "topic read news/#\npattern home/%u/#\n")?;
@@ -21,7 +21,8 @@
 //!
 //! let alice = Principal::new("phone", Some("alice".into()));
 //! let lamp = TopicName::new("home/alice/lamp")?;
-//! assert_eq!(access.authorize(&alice, Action::Publish, lamp), Decision::Allow);
+//! let question = Question::new(Action::Publish, lamp);
+//! assert_eq!(access.authorize(&alice, &question).decision, Decision::Allow);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
