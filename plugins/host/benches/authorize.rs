@@ -17,7 +17,9 @@ use dunlin_codec::{Properties, Qos};
 use dunlin_topic::TopicName;
 
 fn main() {
+    let before = resident_kib();
     let bench = Bench::new();
+    println!("  a host: {} KiB resident", resident_kib() - before);
     let plugin = bench.load(&Guest::acl(&answers(0, 0, None)));
     let acl = as_acl(&plugin);
     let (plain, detailed) = (Principal::new("meter-7", Some("user7".into())), bob());
@@ -55,6 +57,28 @@ fn main() {
         filter.on_publish(&plain, &message)
     });
     load_time(&bench);
+    memory(&bench);
+}
+
+/// Loads a plugin many times over.
+fn memory(bench: &Bench) {
+    const PLUGINS: usize = 64;
+    let guest = Guest::acl(&answers(0, 0, None));
+    let settings = bench.settings(&guest.component());
+    let before = resident_kib();
+    let plugins: Vec<_> = (0..PLUGINS)
+        .map(|_| bench.host.load("fixture", &settings).expect("it loads"))
+        .collect();
+    let each = (resident_kib() - before) / PLUGINS;
+    println!("  a plugin with one instance: {each} KiB resident, code and all");
+    drop(plugins);
+}
+
+/// Of this process.
+fn resident_kib() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = statm.split(' ').nth(1).expect("a second number");
+    pages.parse::<usize>().expect("a number") * 4
 }
 
 fn load_time(bench: &Bench) {
