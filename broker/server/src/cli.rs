@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
     AllowAnonymous, Config, Durability, Listener, Loaded, Protocol, Request, Source, Store, print,
@@ -53,6 +53,12 @@ pub enum Command {
         #[command(subcommand)]
         look: Look,
     },
+    /// Write, build and try plugins
+    Plugin {
+        /// What to do
+        #[command(subcommand)]
+        work: Work,
+    },
     /// About the configuration file
     Config {
         /// What about it
@@ -66,6 +72,53 @@ pub enum Command {
 pub enum About {
     /// Print every key with its values, default and meaning, as Markdown
     Reference,
+}
+
+/// What to do about a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Work {
+    /// Make a crate of a plugin that works, to go on from
+    New {
+        /// What the plugin says
+        kind: Kind,
+        /// The directory; its last part is the plugin's name
+        directory: PathBuf,
+    },
+    /// Compile the crate in a directory to a component
+    Build {
+        /// The directory
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+    },
+    /// Say what a component is, what it needs, and whether this broker can load it
+    Check {
+        /// The component
+        file: PathBuf,
+    },
+    /// Ask a component recorded cases, in the broker's own host
+    Test {
+        /// The component
+        file: PathBuf,
+        /// The cases, a JSON object a line
+        cases: PathBuf,
+        /// What it is told by `configure`, in JSON
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The keys of its [[plugins]] table, in TOML; without, it is granted everything
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+    },
+}
+
+/// What a plugin says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// What clients may do
+    Acl,
+    /// Who clients are
+    Auth,
+    /// What becomes of what clients publish
+    Filter,
 }
 
 /// How to look into a data directory.

@@ -17,6 +17,10 @@ mod open_files;
 mod passwd;
 mod pid_file;
 mod plugin_figures;
+mod plugin_tool;
+#[cfg(feature = "plugins")]
+mod plugins;
+#[cfg(not(feature = "plugins"))]
 #[path = "without_plugins.rs"]
 mod plugins;
 mod reload;
@@ -30,5 +34,6 @@ mod wiring;
 mod workers;
 
 pub use passwd::passwd;
+pub use plugin_tool::plugin;
 pub use plugins::Plugins;
 pub use store::store;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dunlin::cli::{About, Cli, Command, report};
 use dunlin::config::{load, print, reference};
-use dunlin::{Plugins, config, passwd, serve, store};
+use dunlin::{Plugins, config, passwd, plugin, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -39,6 +39,7 @@ fn run(command: Command) -> Result<(), String> {
             Ok(())
         }
         Command::Store { look } => store(&look),
+        Command::Plugin { work } => plugin(&work),
         Command::Config {
             about: About::Reference,
         } => {

@@ -10,6 +10,26 @@ use dunlin_router::{Dispatch, Router};
 use crate::config::{Config, Listener};
 use crate::plugin_figures::PluginFigures;
 
+/// `dunlin plugin check` and `test`, which need what is not there.
+pub mod tool {
+    use std::path::Path;
+
+    const ABSENT: &str = "this dunlin was built without plugins; use one built with its default \
+                          features";
+
+    /// # Errors
+    /// Always.
+    pub fn check(_: &Path) -> Result<(), String> {
+        Err(ABSENT.into())
+    }
+
+    /// # Errors
+    /// Always.
+    pub fn test(_: &Path, _: &Path, _: Option<&Path>, _: Option<&Path>) -> Result<(), String> {
+        Err(ABSENT.into())
+    }
+}
+
 /// No plugins: a configuration that names some is refused.
 pub struct Plugins(());
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Class;
 
 /// A plugin as the configuration has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PluginSettings {
     /// The component.
     pub path: PathBuf,

@@ -211,6 +211,21 @@ fn json(value: &Value, path: &str) -> Result<Json, String> {
     })
 }
 
+/// A file with the keys of one `[[plugins]]` table.
+///
+/// # Errors
+/// What is wrong with it, with its line.
+pub fn read_table(path: &Path) -> Result<Plugin, String> {
+    let node = file::read(path).map_err(|problem| problem.to_string())?;
+    let mut reader = Reader::default();
+    let plugin = Plugin::read(&node, &mut reader);
+    match (plugin, reader.problems.first()) {
+        (Some(plugin), None) => Ok(plugin),
+        (_, Some(problem)) => Err(problem.to_string()),
+        (None, None) => Err(format!("{}: is no table", path.display())),
+    }
+}
+
 /// The text of a file that holds a secret, without the line's end.
 ///
 /// # Errors
