@@ -1,7 +1,7 @@
 //! What a question costs: `cargo bench -p dunlin-plugins`.
 //!
-//! Prints the median of 21 rounds, in nanoseconds. The guest does next to nothing: this is what
-//! the host adds to it.
+//! Prints nanoseconds of CPU time, the least and the median of 21 rounds. The guest does next to
+//! nothing: this is what the host adds to it.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -15,6 +15,7 @@ use common::{Bench, Guest, answers, as_acl, bob, publish};
 use dunlin_auth::{Authorizer, Principal, PublishFilter, Publishing};
 use dunlin_codec::{Properties, Qos};
 use dunlin_topic::TopicName;
+use rustix::time::{ClockId, clock_gettime};
 
 fn main() {
     let before = resident_kib();
@@ -95,13 +96,20 @@ fn load_time(bench: &Bench) {
 fn report<T>(what: &str, calls: u32, mut ask: impl FnMut() -> T) {
     let mut rounds: Vec<u128> = (0..21)
         .map(|_| {
-            let started = Instant::now();
+            let started = cpu_time();
             for _ in 0..calls {
                 black_box(ask());
             }
-            started.elapsed().as_nanos() / u128::from(calls)
+            (cpu_time() - started).as_nanos() / u128::from(calls)
         })
         .collect();
     rounds.sort_unstable();
-    println!("  {what:36} {:>7} ns", rounds[rounds.len() / 2]);
+    let (least, median) = (rounds[0], rounds[rounds.len() / 2]);
+    println!("  {what:36} {least:>7} ns, median {median} ns");
+}
+
+/// Of this thread: what other processes take is not counted.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
