@@ -146,6 +146,8 @@ fn write_files(directory: &Path) {
             std::fs::write(directory.join(name), &block).expect("a file");
         }
     }
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
+    std::os::unix::fs::symlink(plugins, directory.join("plugins")).expect("a link");
     let made = generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     std::fs::write(directory.join("server.pem"), made.cert.pem()).expect("a file");
     std::fs::write(
