@@ -76,22 +76,26 @@ fn plugins_are_replaced_while_others_ask() {
     let deny = PluginSettings::new(deny_path);
     let load = |settings| bench.host.load("fixture", settings).expect("it loads");
 
-    let current = RwLock::new(as_acl(&load(&allow)));
+    let current = RwLock::new(load(&allow));
     let (done, asked) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    let plugin = Arc::clone(&current.read());
-                    let decision = plugin.authorize(&bob(), &publish("a")).decision;
-                    assert!(matches!(decision, Decision::Allow | Decision::Deny));
+                    let plugin = current.read().clone();
+                    let decision = as_acl(&plugin).authorize(&bob(), &publish("a")).decision;
+                    assert!(
+                        matches!(decision, Decision::Allow | Decision::Deny),
+                        "{:?}",
+                        plugin.status().faults
+                    );
                     asked.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
         for n in 0..RELOADS {
             let settings = if n % 2 == 0 { &deny } else { &allow };
-            let next = as_acl(&load(settings));
+            let next = load(settings);
             *current.write() = next;
         }
         // However fast the reloads were, they were asked beside them.
@@ -102,7 +106,7 @@ fn plugins_are_replaced_while_others_ask() {
     });
     let plugin = current.into_inner();
     assert_eq!(
-        plugin.authorize(&bob(), &publish("a")).decision,
+        as_acl(&plugin).authorize(&bob(), &publish("a")).decision,
         Decision::Allow
     );
 }
