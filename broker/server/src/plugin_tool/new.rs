@@ -104,11 +104,10 @@ mod tests {
             let again = make(kind, &plugin).expect_err("it is there");
             assert!(again.contains("there is something already"), "{again}");
         }
-        for name in ["My-Plugin", "1st", "a_b", ""] {
-            assert!(
-                make(Kind::Acl, &Path::new("/nowhere").join(name)).is_err(),
-                "{name}"
-            );
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in ["My-Plugin", "1st", "a_b"] {
+            let refused = make(Kind::Acl, &directory.path().join(name));
+            assert!(refused.is_err(), "{name}");
         }
     }
 
