@@ -203,7 +203,7 @@ mod tests {
                 "local/topic/x",
                 "remote/topic/x",
             ),
-            ("+/b", "", "R", "a/b", "Ra/b"),
+            ("+/b", "", "R/", "a/b", "R/a/b"),
         ];
         for (pattern, local, remote, near, far) in valid {
             let topics = Topics::new(&[rule(pattern, Direction::Both, local, remote)]).unwrap();

@@ -1,0 +1,8 @@
+//! Bridges between a `dunlin` and a `mosquitto`, each in a process of its own.
+
+mod crossing;
+mod losing;
+mod peer;
+mod refusing;
+mod starting;
+mod world;

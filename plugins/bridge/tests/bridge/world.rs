@@ -1,0 +1,303 @@
+//! The brokers of a test, each in a process of its own, and bridges between them.
+
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use dunlin_bridge::{
+    Bridge, BridgeSettings, Direction, Identity, Map, Qos, Restart, Status, TopicRule,
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::peer::PATIENCE;
+
+/// Between two looks at what changes without telling.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "{what}: not in time");
+        sleep(LOOK);
+    }
+}
+
+/// Our broker: `dunlin`, on a unix socket, with its store on disk.
+pub struct Near {
+    process: Child,
+    directory: TempDir,
+}
+
+impl Near {
+    pub fn start() -> Near {
+        let directory = TempDir::new().expect("a directory");
+        let config = format!(
+            "workers = 1\ndurability = \"os\"\ndata_dir = \"data\"\nadmin.address = \"off\"\n\
+             limits.queued_messages = 1000000\nlimits.queued_bytes = \"1GiB\"\n\
+             [[listeners]]\naddress = \"unix:{}\"\n",
+            directory.path().join("mqtt").display()
+        );
+        std::fs::write(directory.path().join("dunlin.toml"), config).expect("a file");
+        let process = Near::launch(directory.path());
+        Near { process, directory }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("mqtt")
+    }
+
+    /// Kills it, and starts it again with what it had on disk.
+    pub fn crash_and_restart(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("a child");
+        self.process = Near::launch(self.directory.path());
+    }
+
+    fn launch(directory: &Path) -> Child {
+        let mut process = Command::new(dunlin())
+            .args(["serve", "--config", "dunlin.toml"])
+            .current_dir(directory)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let mut log = BufReader::new(process.stderr.take().expect("it is piped")).lines();
+        let mut before = Vec::new();
+        loop {
+            let Some(Ok(line)) = log.next() else {
+                panic!("dunlin did not start: {before:#?}");
+            };
+            if line.contains("ready for clients") {
+                break;
+            }
+            before.push(line);
+        }
+        // Read on, so that it never waits for us.
+        thread::spawn(move || log.for_each(drop));
+        process
+    }
+}
+
+impl Drop for Near {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The binary, built like this test.
+fn dunlin() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "-p", "dunlin"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo").success());
+        let test = std::env::current_exe().expect("this test");
+        let profile = test.ancestors().nth(2).expect("target/profile/deps/test");
+        profile.join("dunlin")
+    })
+}
+
+/// The other broker: Mosquitto.
+pub struct Far {
+    process: Child,
+    directory: TempDir,
+    pub port: u16,
+}
+
+impl Far {
+    pub fn start() -> Far {
+        Far::with("allow_anonymous true\n", |_| ())
+    }
+
+    /// With lines of its own for its listener, and files that they name: `{dir}` is where.
+    pub fn with(lines: &str, prepare: impl FnOnce(&Path)) -> Far {
+        let directory = TempDir::new().expect("a directory");
+        prepare(directory.path());
+        let port = free_port();
+        let path = directory.path().display().to_string();
+        let config = format!(
+            "per_listener_settings false\nuser root\npersistence true\n\
+             persistence_location {path}/\nmax_queued_messages 0\nautosave_interval 0\n\
+             listener {port} 127.0.0.1\n{}\n",
+            lines.replace("{dir}", &path)
+        );
+        std::fs::write(directory.path().join("mosquitto.conf"), config).expect("a file");
+        let process = Far::launch(directory.path(), port);
+        Far {
+            process,
+            directory,
+            port,
+        }
+    }
+
+    /// Stops it as an operator does, and starts it again with what it saved.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.process = Far::launch(self.directory.path(), self.port);
+    }
+
+    pub fn stop(&mut self) {
+        let kill = Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status();
+        assert!(kill.expect("kill").success());
+        self.process.wait().expect("a child");
+    }
+
+    pub fn start_again(&mut self) {
+        self.process = Far::launch(self.directory.path(), self.port);
+    }
+
+    fn launch(directory: &Path, port: u16) -> Child {
+        let process = Command::new("mosquitto")
+            .arg("-c")
+            .arg(directory.join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto is installed");
+        until("mosquitto listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        process
+    }
+}
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A port that nobody listens on: Mosquitto cannot be asked which it got.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// A bridge that runs.
+pub struct Running {
+    pub status: Arc<Status>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), String>>>,
+    /// Ends the bridge without a word.
+    abort: Option<oneshot::Sender<()>>,
+}
+
+impl Running {
+    pub fn start(settings: BridgeSettings, near: PathBuf) -> Running {
+        Running::mapped(settings, near, Arc::new(Identity))
+    }
+
+    pub fn mapped(settings: BridgeSettings, near: PathBuf, map: Arc<dyn Map>) -> Running {
+        let bridge = Bridge::new(settings, map).expect("good settings");
+        let status = bridge.status();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (abort, aborted) = oneshot::channel::<()>();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.expect("a runtime").block_on(async {
+                let run = bridge.run(|| UnixStream::connect(&near), async {
+                    // A test that ends without stopping it stops it.
+                    let _ = stopped.await;
+                });
+                tokio::select! {
+                    ended = run => ended,
+                    Ok(()) = aborted => Ok(()),
+                }
+            })
+        });
+        Running {
+            status,
+            stop: Some(stop),
+            thread: Some(thread),
+            abort: Some(abort),
+        }
+    }
+
+    /// The same, once it is connected.
+    pub fn connected(settings: BridgeSettings, near: PathBuf) -> Running {
+        let running = Running::start(settings, near);
+        running.is_connected();
+        running
+    }
+
+    pub fn is_connected(&self) {
+        until("the bridge is connected", || {
+            self.status.connected.load(Ordering::Relaxed)
+        });
+    }
+
+    /// Why it could not connect.
+    pub fn error(&self) -> String {
+        until("an error", || self.status.last_error().is_some());
+        self.status.last_error().expect("it is there")
+    }
+
+    /// Stops it as a server does.
+    pub fn stop(mut self) -> Result<(), String> {
+        drop(self.stop.take());
+        self.ended()
+    }
+
+    /// Drops it where it stands, as a crash of its process would.
+    pub fn crash(mut self) {
+        let abort = self.abort.take().expect("once");
+        abort.send(()).expect("it runs");
+        self.ended().expect("no error");
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> Result<(), String> {
+        self.thread.take().expect("once").join().expect("no panic")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A bridge's settings to a port of the loopback, in a hurry.
+pub fn bridge(name: &str, port: u16, topics: Vec<TopicRule>) -> BridgeSettings {
+    BridgeSettings {
+        name: name.into(),
+        remote_client_id: Some(name.into()),
+        addresses: vec![format!("127.0.0.1:{port}")],
+        topics,
+        restart: Restart {
+            base: Duration::from_millis(50),
+            cap: Some(Duration::from_millis(200)),
+        },
+        ..BridgeSettings::default()
+    }
+}
+
+/// One rule.
+pub fn rule(pattern: &str, direction: Direction, qos: Qos, local: &str, remote: &str) -> TopicRule {
+    TopicRule {
+        pattern: pattern.into(),
+        direction,
+        qos,
+        local_prefix: local.into(),
+        remote_prefix: remote.into(),
+    }
+}
