@@ -32,12 +32,14 @@ fn messages_cross_both_ways_with_prefixes_and_every_qos() {
         here.subscribe("down/#", Qos::ExactlyOnce);
         for qos in LEVELS {
             here.publish("up/a/b", b"out", qos, false);
+            here.confirmed();
             let received = there.next();
             let topic = received.topic.as_str();
             assert_eq!((topic, received.qos), ("site/a/b", qos), "{version:?}");
             let kept = version == Version::Mqtt5;
             assert_eq!(received.content_type.is_some(), kept, "{version:?}");
             there.publish("orders/x", b"in", qos, false);
+            there.confirmed();
             let received = here.next();
             let topic = received.topic.as_str();
             assert_eq!((topic, received.qos), ("down/x", qos), "{version:?}");

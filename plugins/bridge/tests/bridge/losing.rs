@@ -161,7 +161,9 @@ fn ingress_with_both_ends_restarted_under_qos_2() {
     };
     // The subscription is there once a message has come.
     until("the subscription", || {
-        Peer::far(far.port, Options::default()).publish("t/x", b"0", Qos::ExactlyOnce, false);
+        let mut there = Peer::far(far.port, Options::default());
+        there.publish("t/x", b"0", Qos::ExactlyOnce, false);
+        there.confirmed();
         running.status.ingress.messages.load(Ordering::Relaxed) > 0
     });
     let first = running.status.ingress.messages.load(Ordering::Relaxed);
@@ -177,7 +179,9 @@ fn ingress_with_both_ends_restarted_under_qos_2() {
     carried(MESSAGES / 4);
     far.restart();
     send(&far, MESSAGES / 2..MESSAGES);
-    Peer::far(far.port, Options::default()).publish("t/x", b"end", Qos::ExactlyOnce, false);
+    let mut there = Peer::far(far.port, Options::default());
+    there.publish("t/x", b"end", Qos::ExactlyOnce, false);
+    there.confirmed();
     let mut here = Peer::near(&near.socket(), lasting("keeper"));
     let all = here.up_to(b"end");
     let beginning = all
