@@ -126,6 +126,7 @@ impl Introduction {
             Place::Remote => {
                 options.version = settings.version;
                 options.client_id = settings.remote_id();
+                options.maximum_inflight = settings.remote_window();
                 options.will = zero.filter(|_| !settings.notifications_local_only);
                 options.username = settings.remote_username.clone();
                 options.password = settings.remote_password.clone();

@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use dunlin_codec::{Qos, Version};
 
+/// Mosquitto's `max_inflight_messages`.
+const V3_WINDOW: u16 = 20;
+
 /// Everything that one bridge is told.
 ///
 /// The defaults are Mosquitto's, but for the protocol version.
@@ -83,10 +86,15 @@ pub struct BridgeSettings {
     /// Bytes of the largest packet taken from either broker. In version 5 they are told and leave
     /// larger messages out; another closes the connection. Default 16 MiB.
     pub max_incoming_packet_bytes: u32,
-    /// Messages above QoS 0 that may be on their way at once, each way and on each side: what a
-    /// bridge holds in memory. A long line needs more: 100 messages in a round trip of 50 ms are
-    /// 2,000 in a second. 1 to 64,511, default 100.
+    /// Messages above QoS 0 that either broker may have open towards the bridge: what it holds in
+    /// memory. 1 to 64,511, default 100.
     pub receive_maximum: u16,
+    /// Messages above QoS 0 that the bridge may have open towards the other broker, if that does
+    /// not say less. A long line needs more, and `receive_maximum` with it: 100 messages in a
+    /// round trip of 50 ms are 2,000 in a second. Default: `receive_maximum` in version 5. In
+    /// version 3, where a broker cannot say less, 20: Mosquitto closes a connection with more at
+    /// QoS 2 than its `max_inflight_messages`.
+    pub maximum_inflight: Option<u16>,
     /// Topic aliases that the other broker may use; version 5 only.
     pub topic_alias_maximum: u16,
     /// Bytes of messages waiting, each way, above which QoS 0 is dropped and the other broker is
@@ -235,6 +243,7 @@ impl Default for BridgeSettings {
             max_outgoing_packet_bytes: None,
             max_incoming_packet_bytes: 16 * 1024 * 1024,
             receive_maximum: 100,
+            maximum_inflight: None,
             topic_alias_maximum: 10,
             pending_bytes: 8 * 1024 * 1024,
             loop_detection: true,
@@ -262,6 +271,10 @@ impl BridgeSettings {
             (
                 self.receive_maximum == 0 || self.receive_maximum > most,
                 "receive maximum is not 1 to 64,511",
+            ),
+            (
+                self.maximum_inflight.is_some_and(|most| most == 0),
+                "maximum inflight is 0",
             ),
             (
                 self.max_incoming_packet_bytes < 256,
@@ -297,6 +310,15 @@ impl BridgeSettings {
     pub(crate) fn notification_topic(&self) -> String {
         let given = self.notification_topic.clone();
         given.unwrap_or_else(|| format!("$SYS/broker/connection/{}/state", self.remote_id()))
+    }
+
+    /// `maximum_inflight`, or what stands for it.
+    pub(crate) fn remote_window(&self) -> u16 {
+        let usual = match self.version.has_properties() {
+            true => self.receive_maximum,
+            false => self.receive_maximum.min(V3_WINDOW),
+        };
+        self.maximum_inflight.unwrap_or(usual)
     }
 
     pub(crate) fn local_clean(&self) -> bool {

@@ -163,8 +163,21 @@ impl Far {
         let process = Command::new("mosquitto")
             .arg("-c")
             .arg(directory.join("mosquitto.conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .arg("-v")
+            .stdout(
+                std::fs::OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open("/tmp/mosq.log")
+                    .unwrap(),
+            )
+            .stderr(
+                std::fs::OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open("/tmp/mosq.log")
+                    .unwrap(),
+            )
             .spawn()
             .expect("mosquitto is installed");
         until("mosquitto listens", || {
@@ -237,9 +250,12 @@ impl Running {
     }
 
     pub fn is_connected(&self) {
-        until("the bridge is connected", || {
-            self.status.connected.load(Ordering::Relaxed)
-        });
+        let start = Instant::now();
+        while !self.status.connected.load(Ordering::Relaxed) {
+            let why = self.status.last_error();
+            assert!(start.elapsed() < PATIENCE, "not connected: {why:?}");
+            sleep(LOOK);
+        }
     }
 
     /// Why it could not connect.
