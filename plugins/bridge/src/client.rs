@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Buf;
 use dunlin_codec::{
-    AckKind, Connack, Decoded, MAX_PACKET_SIZE, Packet, PacketId, PropertiesBuf, Qos, ReasonCode,
-    RetainHandling, SubscribeFiltersBuf, SubscriptionOptions, UnsubscribeFiltersBuf, Version,
-    decode, encode, encode_ack,
+    AckKind, Connack, Decoded, MAX_PACKET_SIZE, Packet, PacketId, PropertiesBuf, Property, Qos,
+    ReasonCode, RetainHandling, SubscribeFiltersBuf, SubscriptionOptions, UnsubscribeFiltersBuf,
+    Version, decode, encode, encode_ack,
 };
 use dunlin_session::client::{Connected, Connecting, Event, Greeting, Options, Will};
 use dunlin_session::{Client, Failure, SessionState};
@@ -107,13 +107,18 @@ impl Introduction {
             will: None,
             username: settings.local_username.clone(),
             password: settings.local_password.clone(),
-            receive_maximum: NonZeroU16::new(window).unwrap_or(NonZeroU16::MIN),
+            receive_maximum: NonZeroU16::MAX,
             maximum_inflight: settings.receive_maximum,
             maximum_packet_size: NonZeroU32::new(settings.max_incoming_packet_bytes)
                 .unwrap_or(NonZeroU32::MAX),
             topic_alias_maximum: 0,
             properties: PropertiesBuf::new(),
         };
+        // Announced, but not insisted on: Mosquitto 2.0 sends some more at QoS 2, and would be cut
+        // off again and again. What it may send is bounded by what is read.
+        let announced = NonZeroU16::new(window).unwrap_or(NonZeroU16::MIN);
+        // A number of two bytes has an encoding.
+        let _ = options.properties.push(Property::ReceiveMaximum(announced));
         let zero = settings.notifications.then(|| Will {
             qos: Qos::AtLeastOnce,
             retain: true,

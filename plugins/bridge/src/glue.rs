@@ -569,7 +569,9 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
         }
         let payload: &[u8] = if connected { b"1" } else { b"0" };
         self.ingress.announce(&self.notification_topic, payload);
-        if connected && !self.settings.notifications_local_only {
+        // There it is always a 1: one that is on its way goes again by itself.
+        let out = connected && !self.settings.notifications_local_only;
+        if out && !self.egress.announces() {
             self.egress.announce(&self.notification_topic, payload);
         }
     }

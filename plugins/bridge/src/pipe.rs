@@ -407,6 +407,11 @@ impl Pipe {
         });
     }
 
+    /// Whether an own message was sent and is not confirmed.
+    pub fn announces(&self) -> bool {
+        self.flights.values().any(|parcel| parcel.own)
+    }
+
     /// Messages that wait to be published.
     pub fn waiting(&self) -> usize {
         self.batch.len() + self.pending.len()

@@ -16,7 +16,7 @@ use dunlin_session::{Client, Message, MessageParts, SessionState};
 use dunlin_time::Clock;
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A message as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
