@@ -342,7 +342,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         assert_eq!(minimal().check(), Ok(()));
-        let cases: [(fn(&mut BridgeSettings), &str); 4] = [
+        type Change = fn(&mut BridgeSettings);
+        let cases: [(Change, &str); 4] = [
             (|s| s.topics.clear(), "bridge b: shares no topic"),
             (|s| s.addresses.clear(), "bridge b: has no address"),
             (

@@ -31,16 +31,20 @@ fn crossing(blow: Blow, qos: Qos, version: Version) -> usize {
             vec![rule("t/#", Direction::Out, qos, "", "")],
         )
     };
-    // It keeps what comes until the test reads it.
-    drop_after_subscribing(&far);
-    let mut running = Running::connected(settings.clone(), near.socket());
+    // It keeps what comes until the test reads it, as our broker does for the bridge.
+    Peer::far(far.port, lasting("keeper")).subscribe("t/#", Qos::ExactlyOnce);
+    let running = Running::connected(settings.clone(), near.socket());
+    running.stop().expect("no error");
     publish(&near, qos, 0..MESSAGES / 2);
+    let mut running = Running::start(settings.clone(), near.socket());
     let carried = |running: &Running, count: u64| {
         until("half way", || {
             running.status.egress.messages.load(Ordering::Relaxed) >= count
         });
     };
     carried(&running, u64::from(MESSAGES / 8));
+    let before = running.status.egress.messages.load(Ordering::Relaxed);
+    assert!(before < u64::from(MESSAGES / 2), "too late: {before}");
     match blow {
         Blow::FarRestarts => far.restart(),
         Blow::NearCrashes => near.crash_and_restart(),
@@ -57,10 +61,6 @@ fn crossing(blow: Blow, qos: Qos, version: Version) -> usize {
     running.is_connected();
     let mut there = Peer::far(far.port, lasting("keeper"));
     duplicates(there.up_to(b"end"))
-}
-
-fn drop_after_subscribing(far: &Far) {
-    Peer::far(far.port, lasting("keeper")).subscribe("t/#", Qos::ExactlyOnce);
 }
 
 fn publish(near: &Near, qos: Qos, numbers: std::ops::Range<u32>) {
@@ -141,54 +141,71 @@ fn bridge_crashed_under_qos_1_and_2() {
     }
 }
 
-#[test]
-fn ingress_with_both_ends_restarted_under_qos_2() {
+/// `MESSAGES` come in while a blow falls: how many came twice.
+fn coming(blow: Blow) -> usize {
     let (mut near, mut far) = (Near::start(), Far::start());
     let rules = vec![rule("t/#", Direction::In, Qos::ExactlyOnce, "", "")];
     Peer::near(&near.socket(), lasting("keeper")).subscribe("t/#", Qos::ExactlyOnce);
-    let running = Running::connected(bridge("ingress", far.port, rules), near.socket());
-    let send = |far: &Far, numbers: std::ops::Range<u32>| {
-        let mut there = Peer::far(far.port, Options::default());
-        for number in numbers {
-            there.publish(
-                "t/x",
-                number.to_string().as_bytes(),
-                Qos::ExactlyOnce,
-                false,
-            );
-        }
-        there.confirmed();
-    };
-    // The subscription is there once a message has come.
-    until("the subscription", || {
-        let mut there = Peer::far(far.port, Options::default());
-        there.publish("t/x", b"0", Qos::ExactlyOnce, false);
-        there.confirmed();
+    // It leaves its subscription.
+    let settings = bridge("ingress", far.port, rules);
+    let running = Running::connected(settings.clone(), near.socket());
+    until("a message", || {
+        send(&far, "t/first", 0..1);
         running.status.ingress.messages.load(Ordering::Relaxed) > 0
     });
-    let first = running.status.ingress.messages.load(Ordering::Relaxed);
-    send(&far, 0..MESSAGES / 2);
-    let carried = |count: u32| {
-        until("its part", || {
-            let done = running.status.ingress.messages.load(Ordering::Relaxed);
-            done >= first + u64::from(count)
-        });
-    };
-    carried(MESSAGES / 8);
-    near.crash_and_restart();
-    carried(MESSAGES / 4);
-    far.restart();
-    send(&far, MESSAGES / 2..MESSAGES);
-    let mut there = Peer::far(far.port, Options::default());
-    there.publish("t/x", b"end", Qos::ExactlyOnce, false);
-    there.confirmed();
+    running.stop().expect("no error");
+    send(&far, "t/x", 0..MESSAGES / 2);
+    let running = Running::start(settings, near.socket());
+    let carried = || running.status.ingress.messages.load(Ordering::Relaxed);
+    until("its part", || carried() >= u64::from(MESSAGES / 8));
+    assert!(
+        carried() < u64::from(MESSAGES / 2),
+        "too late: {}",
+        carried()
+    );
+    match blow {
+        Blow::FarRestarts => far.restart(),
+        _ => near.crash_and_restart(),
+    }
+    send(&far, "t/x", MESSAGES / 2..MESSAGES);
+    send(&far, "t/end", 0..1);
     let mut here = Peer::near(&near.socket(), lasting("keeper"));
-    let all = here.up_to(b"end");
-    let beginning = all
-        .iter()
-        .filter(|received| received.payload == b"0")
-        .count();
-    let twice = duplicates(all);
-    println!("ingress, QoS 2: {twice} twice, {beginning} at the beginning");
-    assert_eq!(twice, beginning - 1);
+    let mut all = Vec::new();
+    loop {
+        let received = here.next();
+        match received.topic.as_str() {
+            "t/end" => return duplicates(all),
+            "t/x" => all.push(received),
+            _ => {}
+        }
+    }
+}
+
+fn send(far: &Far, topic: &str, numbers: std::ops::Range<u32>) {
+    let mut there = Peer::far(far.port, Options::default());
+    for number in numbers {
+        there.publish(
+            topic,
+            number.to_string().as_bytes(),
+            Qos::ExactlyOnce,
+            false,
+        );
+    }
+    there.confirmed();
+}
+
+#[test]
+fn near_end_crashed_while_messages_come_under_qos_2() {
+    let twice = coming(Blow::NearCrashes);
+    println!("near crashed, ingress, QoS 2, v5: {twice} twice");
+    assert_eq!(twice, 0);
+}
+
+/// Mosquitto 2.0 sends PUBLISH again after its restart where it has sent PUBREL, against
+/// [MQTT-4.3.3-6], and does not count these messages towards Receive Maximum: so some may come
+/// twice.
+#[test]
+fn far_end_restarted_while_messages_come_under_qos_2() {
+    let twice = coming(Blow::FarRestarts);
+    println!("far restarted, ingress, QoS 2, v5: {twice} twice");
 }

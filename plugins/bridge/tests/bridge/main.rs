@@ -4,5 +4,6 @@ mod crossing;
 mod losing;
 mod peer;
 mod refusing;
+mod speed;
 mod starting;
 mod world;

@@ -18,6 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::peer::PATIENCE;
 
+/// The name of a bridge's thread.
+const THREAD: &str = "bridge";
 /// Between two looks at what changes without telling.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -141,6 +143,10 @@ impl Far {
         }
     }
 
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Stops it as an operator does, and starts it again with what it saved.
     pub fn restart(&mut self) {
         self.stop();
@@ -163,21 +169,8 @@ impl Far {
         let process = Command::new("mosquitto")
             .arg("-c")
             .arg(directory.join("mosquitto.conf"))
-            .arg("-v")
-            .stdout(
-                std::fs::OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .open("/tmp/mosq.log")
-                    .unwrap(),
-            )
-            .stderr(
-                std::fs::OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .open("/tmp/mosq.log")
-                    .unwrap(),
-            )
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .expect("mosquitto is installed");
         until("mosquitto listens", || {
@@ -219,7 +212,7 @@ impl Running {
         let status = bridge.status();
         let (stop, stopped) = oneshot::channel::<()>();
         let (abort, aborted) = oneshot::channel::<()>();
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().name(THREAD.into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
@@ -237,7 +230,7 @@ impl Running {
         Running {
             status,
             stop: Some(stop),
-            thread: Some(thread),
+            thread: Some(thread.expect("a thread")),
             abort: Some(abort),
         }
     }
@@ -262,6 +255,24 @@ impl Running {
     pub fn error(&self) -> String {
         until("an error", || self.status.last_error().is_some());
         self.status.last_error().expect("it is there")
+    }
+
+    /// What its thread has used; the kernel knows it by its name.
+    pub fn cpu_seconds(&self) -> f64 {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+        let ours = tasks.flatten().find(|task| {
+            let name = std::fs::read_to_string(task.path().join("comm"));
+            name.is_ok_and(|name| name.trim() == THREAD)
+        });
+        let stat = ours.expect("it runs").path().join("schedstat");
+        let stat = std::fs::read_to_string(stat).expect("Linux");
+        let nanoseconds: f64 = stat
+            .split(' ')
+            .next()
+            .expect("a number")
+            .parse()
+            .expect("a number");
+        nanoseconds / 1e9
     }
 
     /// Stops it as a server does.
