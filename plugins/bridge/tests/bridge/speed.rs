@@ -23,10 +23,10 @@ fn speed() {
     ] {
         let near = Far::with(
             "allow_anonymous true\nqueue_qos0_messages true\n\
-                              listener 0 {dir}/mqtt\nmax_inflight_messages 0\n",
+                              listener 0 {dir}/mqtt\n",
             |_| (),
         );
-        let far = Far::with("allow_anonymous true\nmax_inflight_messages 0\n", |_| ());
+        let far = Far::with("allow_anonymous true\n", |_| ());
         let settings = BridgeSettings {
             receive_maximum,
             notifications: false,
@@ -37,20 +37,23 @@ fn speed() {
                 vec![rule("t", Direction::Out, qos, "", "")],
             )
         };
-        let running = Running::connected(settings.clone(), near.directory().join("mqtt"));
-        running.stop().expect("no error");
+        let running = Running::connected(settings, near.directory().join("mqtt"));
         let mut here = Peer::far(near.port, lasting("publisher"));
+        let carried = || running.status.egress.messages.load(Ordering::Relaxed);
+        let start = Instant::now();
         for _ in 0..MESSAGES {
             here.publish("t", &[b'x'; 100], qos, false);
         }
         here.confirmed();
-        let running = Running::connected(settings, near.directory().join("mqtt"));
-        let start = Instant::now();
-        let carried = || running.status.egress.messages.load(Ordering::Relaxed);
-        until("all of them", || carried() >= MESSAGES);
+        // Mosquitto may drop some at QoS 0.
+        let enough = match qos {
+            Qos::AtMostOnce => MESSAGES / 2,
+            _ => MESSAGES,
+        };
+        until("enough of them", || carried() >= enough);
         let took = start.elapsed().as_secs_f64();
-        let rate = MESSAGES as f64 / took;
-        let cpu = running.cpu_seconds() / MESSAGES as f64 * 1e6;
+        let rate = carried() as f64 / took;
+        let cpu = running.cpu_seconds() / carried() as f64 * 1e6;
         println!(
             "{qos:?}, window {receive_maximum}: {rate:.0} messages/s, {cpu:.2} µs of CPU each"
         );
