@@ -94,19 +94,23 @@ impl Drop for Near {
     }
 }
 
-/// The binary, built like this test.
+/// The binary, built like this test, but without plugins: in a directory of its own, so that it does
+/// not take the place of the one that other tests run.
 fn dunlin() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        let test = std::env::current_exe().expect("this test");
+        let profile = test.ancestors().nth(2).expect("target/profile/deps/test");
+        let target = profile.with_file_name("without-plugins");
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "dunlin"]);
+        build.args(["build", "--quiet", "-p", "dunlin", "--no-default-features"]);
+        build.arg("--target-dir").arg(&target);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
         assert!(build.status().expect("cargo").success());
-        let test = std::env::current_exe().expect("this test");
-        let profile = test.ancestors().nth(2).expect("target/profile/deps/test");
-        profile.join("dunlin")
+        let profile = profile.file_name().expect("debug or release");
+        target.join(profile).join("dunlin")
     })
 }
 
