@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::connection::{Connection, Rare};
 use crate::finish::{close, finish, limit_counter};
 use crate::input::poll_read;
-use crate::listener::ListenerContext;
+use crate::listener::{BRIDGE_CLIENT_ID_PREFIX, ListenerContext};
 use crate::output::Unsent;
 use crate::permission::details_wanted;
 use crate::rate::Bucket;
@@ -181,6 +181,9 @@ impl Arrival {
                     let username: Option<Arc<str>> = grant.username.as_deref().map(Arc::from);
                     if limits.client_id_from_username {
                         name_after_user(&mut negotiated, username.as_deref())?;
+                    }
+                    if negotiated.client_id.starts_with(BRIDGE_CLIENT_ID_PREFIX) && !limits.bridge {
+                        return Err(Refusal::told(&negotiated, not_a_bridge()));
                     }
                     negotiated
                         .check_greeting(grant.data.as_deref())
@@ -471,6 +474,16 @@ fn name_after_user(negotiated: &mut Negotiated, username: Option<&str>) -> Resul
     };
     negotiated.client_id = username.into();
     Ok(())
+}
+
+/// A bridge's session holds what others have sent to it.
+fn not_a_bridge() -> Failure {
+    Failure::new(
+        ReasonCode::ClientIdentifierNotValid,
+        format!(
+            "client ids that begin with {BRIDGE_CLIENT_ID_PREFIX} are for this broker's bridges"
+        ),
+    )
 }
 
 fn random_client_id(prefix: &str) -> Result<String, Failure> {

@@ -34,6 +34,6 @@ mod worker;
 
 pub use admission::{Admission, AdmissionLimits, Admissions, ListenerAdmissions, Refused};
 pub use establish::serve;
-pub use listener::{ConnectionLimits, ListenerContext};
+pub use listener::{BRIDGE_CLIENT_ID_PREFIX, ConnectionLimits, ListenerContext};
 pub use rate::RateLimit;
 pub use worker::{Worker, WorkerSettings};

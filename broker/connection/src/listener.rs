@@ -40,7 +40,13 @@ pub struct ConnectionLimits {
     pub client_id_prefix: Box<str>,
     /// A client's id is its user name; a client without one is refused.
     pub client_id_from_username: bool,
+    /// The other end is a bridge of this broker: it may say in `$SYS/broker/connection/+/state` how
+    /// it does, and its client id begins with [`BRIDGE_CLIENT_ID_PREFIX`], as no other's may.
+    pub bridge: bool,
 }
+
+/// How the client ids of this broker's own bridges begin.
+pub const BRIDGE_CLIENT_ID_PREFIX: &str = "$bridge.";
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
@@ -52,6 +58,7 @@ impl Default for ConnectionLimits {
             log_connections: true,
             client_id_prefix: "dunlin-".into(),
             client_id_from_username: false,
+            bridge: false,
         }
     }
 }

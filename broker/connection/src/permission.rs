@@ -31,6 +31,9 @@ pub(crate) struct Refused {
     pub ours: Option<&'static str>,
 }
 
+/// Below it bridges say how they do, as Mosquitto's.
+const BRIDGE_STATES: &str = "$SYS/broker/connection/";
+
 const TOO_LARGE: Refused = Refused {
     counter: Counter::PublishesTooLarge,
     reason: ReasonCode::QuotaExceeded,
@@ -92,7 +95,13 @@ impl Connection {
     ) -> Result<bool, Refused> {
         // `$SYS` is ours; other names with `$` are used by services that clients talk to.
         if topic.as_str().starts_with("$SYS/") {
-            return Err(DENIED);
+            let state = topic.as_str().strip_prefix(BRIDGE_STATES);
+            match state.and_then(|state| state.strip_suffix("/state")) {
+                Some(_) if self.listener.limits.load().bridge => return Ok(true),
+                // Another broker's bridge about itself.
+                Some(name) if name == self.principal.client_id() => {}
+                _ => return Err(DENIED),
+            }
         }
         let question = Question {
             action: Action::Publish,

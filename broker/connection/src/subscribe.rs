@@ -120,6 +120,10 @@ impl Connection {
                 "No Local on a shared subscription [MQTT-3.8.3-4]",
             ));
         }
+        if self.session.is_bridge() {
+            options.no_local = subscription.share.is_none();
+            options.retain_as_published = true;
+        }
         let subscribing = Subscribing {
             filter: subscription.filter,
             qos: options.qos,

@@ -41,6 +41,16 @@ impl Transport {
         })
     }
 
+    /// No layers.
+    pub fn plain() -> Self {
+        Self {
+            proxy_protocol: false,
+            tls: None,
+            websocket: None,
+            handshake_timeout: Duration::MAX,
+        }
+    }
+
     /// The certificates, to be reloaded; `None` on a listener without TLS.
     pub fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()

@@ -189,7 +189,7 @@ pub struct Passwd {
 }
 
 /// What `dunlin check` prints of a good configuration: warnings, a line per
-/// listener and per plugin, where state is kept, and the keys that are not at their default.
+/// listener, plugin and bridge, where state is kept, and the keys that are not at their default.
 pub fn report(loaded: &Loaded, plugins: &[String]) -> String {
     let mut out = String::new();
     for warning in &loaded.warnings {
@@ -202,6 +202,10 @@ pub fn report(loaded: &Loaded, plugins: &[String]) -> String {
     }
     for plugin in plugins {
         writeln!(out, "  plugin {plugin}").ok();
+    }
+    for bridge in &loaded.config.bridges {
+        let addresses = bridge.addresses.join(", ");
+        writeln!(out, "  bridge {} to {addresses}", bridge.name).ok();
     }
     writeln!(out, "{}", describe_store(&loaded.config)).ok();
     match print::toml(&loaded.config).as_str() {

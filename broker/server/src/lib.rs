@@ -7,6 +7,7 @@
 mod acceptor;
 mod admin;
 mod allocator;
+mod bridges;
 pub mod cli;
 pub mod config;
 mod housekeeping;
@@ -33,6 +34,7 @@ mod system_topics;
 mod wiring;
 mod workers;
 
+pub use bridges::Bridges;
 pub use passwd::passwd;
 pub use plugin_tool::plugin;
 pub use plugins::Plugins;

@@ -92,6 +92,11 @@ impl Listeners {
         &self.plugins
     }
 
+    /// How often the rules were replaced.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// What is open, in the order of the configuration.
     pub fn open_now(&self) -> Vec<OpenListener> {
         self.running.iter().flat_map(Running::describe).collect()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dunlin::cli::{About, Cli, Command, report};
 use dunlin::config::{load, print, reference};
-use dunlin::{Plugins, config, passwd, plugin, serve, store};
+use dunlin::{Bridges, Plugins, config, passwd, plugin, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,6 +26,7 @@ fn run(command: Command) -> Result<(), String> {
         Command::Check(options) => {
             let loaded = load(&options.request(std::env::vars_os())).map_err(|e| e.to_string())?;
             let plugins = Plugins::check(&loaded.config)?;
+            Bridges::prepare(&loaded.config, 0)?;
             print!("{}", report(&loaded, &plugins.describe()));
             Ok(())
         }
@@ -34,6 +35,12 @@ fn run(command: Command) -> Result<(), String> {
             let loaded = config::load::import(file).map_err(|e| e.to_string())?;
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");
+            }
+            for bridge in &loaded.config.bridges {
+                if bridge.remote_password.is_some() {
+                    let name = &bridge.name;
+                    eprintln!("warning: bridge {name}: write its remote_password yourself");
+                }
             }
             print!("{}", print::toml(&loaded.config));
             Ok(())

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::admin::Reloaded;
-use crate::config::{self, Change, Config, Loaded, Request};
+use crate::bridges::Bridges;
+use crate::config::{self, Bridge, Change, Config, Loaded, Request};
 use crate::listeners::Listeners;
 use crate::logging::LogHandle;
 
@@ -69,6 +70,7 @@ fn named_files(config: &Config) -> Vec<PathBuf> {
             files.extend(tls.crl.clone());
         }
     }
+    files.extend(config.bridges.iter().flat_map(Bridge::files));
     for plugin in &config.plugins {
         files.push(plugin.path.clone());
         files.extend(plugin.cases.clone());
@@ -86,11 +88,12 @@ pub fn reload(
     request: &Request,
     current: &Loaded,
     listeners: &mut Listeners,
+    bridges: &mut Bridges,
     log: &LogHandle,
 ) -> Result<(Loaded, Reloaded), String> {
     // Whatever moved the file away sends SIGHUP, and has no part in what follows.
     log.reopen();
-    let outcome = apply(request, current, listeners);
+    let outcome = apply(request, current, listeners, bridges);
     match &outcome {
         Ok((loaded, reloaded)) => {
             log.set_level(loaded.config.logging.level);
@@ -105,10 +108,13 @@ fn apply(
     request: &Request,
     current: &Loaded,
     listeners: &mut Listeners,
+    bridges: &mut Bridges,
 ) -> Result<(Loaded, Reloaded), String> {
     let loaded = config::load(request).map_err(|invalid| invalid.to_string())?;
     let changes = Config::difference(&current.config, &loaded.config);
+    let prepared = Bridges::prepare(&loaded.config, listeners.generation() + 1)?;
     listeners.reload(&loaded.config, &changes.listeners)?;
+    bridges.run(&loaded.config, listeners.plugins(), prepared);
     let lines = |changes: &[Change]| changes.iter().map(line).collect();
     let reloaded = Reloaded {
         live: lines(&changes.live),

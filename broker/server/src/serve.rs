@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::acceptor::{AcceptLimits, Pace, Shared};
 use crate::admin::{self, Admin, Door, ReloadRequest};
+use crate::bridges::{Bridges, Entrance};
 use crate::config::{self, AllowAnonymous, Config, Invalid, Loaded, Request};
 use crate::listeners::Listeners;
 use crate::logging::LogHandle;
@@ -68,6 +69,7 @@ struct Broker {
     router: Arc<Router>,
     admissions: Arc<Admissions>,
     listeners: Rc<RefCell<Listeners>>,
+    bridges: Rc<RefCell<Bridges>>,
     threads: Vec<Thread>,
     storage: Storage,
     writing: Threads,
@@ -102,6 +104,7 @@ impl Broker {
         let admissions = Admissions::new();
         let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells.clone())));
         let plugins = Plugins::start(config, &router, &dispatch)?;
+        let mut bridges = Bridges::new(Entrance::new(workers.clone(), &admissions));
         let shared = Arc::new(Shared {
             workers,
             router: router.clone(),
@@ -113,10 +116,13 @@ impl Broker {
         });
         let mut listeners = Listeners::new(shared, plugins);
         listeners.open_all(config)?;
+        let prepared = Bridges::prepare(config, 0)?;
+        bridges.run(config, listeners.plugins(), prepared);
         // Whoever waits for the lines about listeners finds the pid file too.
         let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
         say_where(config, &listeners);
         let listeners = Rc::new(RefCell::new(listeners));
+        let bridges = Rc::new(RefCell::new(bridges));
         let (reload, reloads) = mpsc::channel(RELOADS);
         let admin = Rc::new(Admin {
             router: router.clone(),
@@ -125,6 +131,7 @@ impl Broker {
             admissions: admissions.clone(),
             dispatch: dispatch.clone(),
             listeners: listeners.clone(),
+            bridges: bridges.clone(),
             token: RefCell::new(config.admin.token.clone()),
             exposed: config
                 .admin
@@ -141,6 +148,7 @@ impl Broker {
             router,
             admissions,
             listeners,
+            bridges,
             threads,
             storage,
             writing,
@@ -189,7 +197,14 @@ impl Broker {
 
     fn reload(&mut self, request: &Request, reply: Option<ReloadRequest>) {
         let mut listeners = self.listeners.borrow_mut();
-        let outcome = reload::reload(request, &self.loaded, &mut listeners, &self.log);
+        let mut bridges = self.bridges.borrow_mut();
+        let outcome = reload::reload(
+            request,
+            &self.loaded,
+            &mut listeners,
+            &mut bridges,
+            &self.log,
+        );
         let outcome = outcome.map(|(loaded, reloaded)| {
             self.admin.replace_token(loaded.config.admin.token.clone());
             self.loaded = loaded;
@@ -208,14 +223,14 @@ impl Broker {
         tracing::info!(connections = before, ?patience, "stopping");
         self.admin.draining.set(true);
         self.listeners.borrow_mut().close_all();
-        self.router.close_all(
-            ReasonCode::ServerShuttingDown,
-            "the server is shutting down",
-        );
+        self.bridges.borrow_mut().stop();
         let drained = async {
-            while self.admissions.connections() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            until(|| self.bridges.borrow().are_stopped()).await;
+            self.router.close_all(
+                ReasonCode::ServerShuttingDown,
+                "the server is shutting down",
+            );
+            until(|| self.admissions.connections() == 0).await;
         };
         tokio::select! {
             _ = timeout(patience, drained) => {}
@@ -227,6 +242,12 @@ impl Broker {
         // What is recorded by now is written.
         drop(self.writing);
         Ok(())
+    }
+}
+
+async fn until(done: impl Fn() -> bool) {
+    while !done() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

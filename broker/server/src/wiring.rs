@@ -115,6 +115,7 @@ pub fn connection_limits(config: &Config, listener: &Listener) -> ConnectionLimi
         log_connections: config.logging.connections,
         client_id_prefix: config.access.on(&listener.access).auto_id_prefix.into(),
         client_id_from_username: listener.access.use_username_as_clientid,
+        bridge: false,
     }
 }
 

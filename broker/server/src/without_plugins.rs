@@ -66,6 +66,11 @@ impl Plugins {
         access
     }
 
+    /// Adds nothing.
+    pub fn join_bridge(&self, access: Access, _: &str) -> Access {
+        access
+    }
+
     /// None.
     pub fn figures(&self) -> Vec<PluginFigures> {
         Vec::new()

@@ -83,6 +83,18 @@ impl Workers {
     }
 }
 
+impl Workers {
+    /// Gives a socket to the worker of that number, counted around.
+    ///
+    /// # Errors
+    /// It has too many just now, or ends.
+    pub fn offer(&self, number: usize, arrival: Arrival) -> io::Result<()> {
+        let sender = &self.senders[number % self.senders.len()];
+        let sent = sender.try_send(arrival);
+        sent.map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
 impl Clone for Workers {
     fn clone(&self) -> Self {
         Workers {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use dunlin::config::load::import;
 use dunlin::config::{
-    AllowAnonymous, ByteSize, Config, Durability, ListenAddress, Loaded, LogDestination, LogLevel,
-    MemoryBudget, Protocol, Request, Source, Store, TlsVersion, load, print,
+    AllowAnonymous, BridgeDirection, BridgeStart, BridgeVersion, ByteSize, Config, Durability,
+    ListenAddress, Loaded, LogDestination, LogLevel, MemoryBudget, Protocol, Request, Source,
+    Store, TlsVersion, load, print,
 };
 use dunlin::mosquitto::directives::{self, DIRECTIVES, Scope, Treatment};
 use dunlin::mosquitto::lines::INCLUDED_FILES_MAX;
@@ -331,6 +332,61 @@ fn tls_and_certificates() {
 }
 
 #[test]
+fn bridges_are_as_their_lines_say() {
+    let loaded = good(
+        "listener 1883\nconnection my cloud\naddress a b:2 [::1]\ntopic # both 2 l/ \"\"\n\
+         topic \"\" in 1 here there\ntopic plain\nremote_username u\nremote_password p w\n\
+         cleansession true\nkeepalive_interval 30\nstart_type lazy\nthreshold 3\n\
+         restart_timeout 2 9\nbridge_cafile ca.pem\nbridge_capath certs\nbridge_alpn mqtt\n\
+         bridge_certfile c.pem\nbridge_keyfile k.pem\nbridge_tls_version tlsv1.3\n\
+         connection second\naddress c\ntopic #\nbridge_protocol_version mqttv50\n\
+         cleansession true\nlocal_cleansession false\nrestart_timeout 7\nnotifications false\n",
+    );
+    let [first, second] = &loaded.config.bridges[..] else {
+        panic!("two bridges: {:?}", loaded.config.bridges);
+    };
+    assert_eq!(first.name, "my_cloud");
+    assert_eq!(first.addresses, ["a:1883", "b:2", "[::1]:1883"]);
+    assert_eq!(first.protocol_version, BridgeVersion::Mqtt311);
+    let topics = first.topics.iter().map(|topic| {
+        let prefixes = (topic.local_prefix.as_str(), topic.remote_prefix.as_str());
+        (topic.filter.as_str(), topic.direction, topic.qos, prefixes)
+    });
+    assert_eq!(
+        topics.collect::<Vec<_>>(),
+        [
+            ("#", BridgeDirection::Both, 2, ("l/", "")),
+            ("", BridgeDirection::In, 1, ("here", "there")),
+            ("plain", BridgeDirection::Out, 0, ("", "")),
+        ]
+    );
+    let password = first
+        .remote_password
+        .as_ref()
+        .map(|password| password.reveal());
+    assert_eq!(password, Some("p w"));
+    assert!(first.clean_session && first.local_clean_session);
+    assert_eq!(first.start, BridgeStart::Lazy);
+    assert_eq!(first.lazy_messages, 3);
+    let pauses = [
+        first.restart_pause,
+        first.restart_pause_max,
+        first.keepalive,
+    ];
+    assert_eq!(pauses, [2, 9, 30].map(Duration::from_secs));
+    let tls = first.tls.as_ref().expect("TLS");
+    assert_eq!(tls.authorities, ["ca.pem", "certs"].map(PathBuf::from));
+    assert_eq!(tls.alpn, ["mqtt"]);
+    assert_eq!(tls.min_version, TlsVersion::Tls13);
+    assert_eq!(tls.key, Some("k.pem".into()));
+
+    assert_eq!(second.protocol_version, BridgeVersion::Mqtt5);
+    assert!(second.clean_session && !second.local_clean_session && !second.notifications);
+    assert_eq!(second.tls, None);
+    assert_eq!(second.restart_pause, second.restart_pause_max);
+}
+
+#[test]
 fn settings_per_listener_stay_with_their_listener() {
     let text = "per_listener_settings true\n\
                 listener 1\nallow_anonymous true\n\
@@ -498,15 +554,35 @@ const BAD: &[(&str, &str)] = &[
          password_file and acl_file",
     ),
     (
-        "connection cloud\naddress a:1883\ntopic # both\nlistener 1\nbridge_cafile x\nconnection b",
-        "m.conf:1: connection: bridges are not offered yet; let the other broker connect to this \
-         one, or keep Mosquitto between the two. Remove the 4 lines of bridge \"cloud\"\n\
-         m.conf:6: connection: bridges are not offered yet; let the other broker connect to this \
-         one, or keep Mosquitto between the two. Remove the 1 lines of bridge \"b\"",
+        "connection a b\naddress\ntopic\ntopic # up\ntopic # out 3\nstart_type manual\n\
+         restart_timeout 30 10\nbridge_psk x\nbridge_require_ocsp true\n\
+         bridge_protocol_version mqttv4",
+        "m.conf:2: address: needs a host, as example.org:1883\n\
+         m.conf:3: topic: needs a pattern, then a direction, a QoS and two prefixes, as sensors/# \
+         out 1\n\
+         m.conf:4: topic: needs out, in or both, not \"up\"\n\
+         m.conf:5: topic: needs a QoS from 0 to 2 behind the direction\n\
+         m.conf:6: start_type: needs automatic, lazy or once, not \"manual\"\n\
+         m.conf:7: restart_timeout: needs one time, or the shortest and the longest, in seconds\n\
+         m.conf:8: bridge_psk: TLS with pre-shared keys is not offered; use bridge_cafile, and \
+         bridge_certfile with bridge_keyfile to be told from others\n\
+         m.conf:9: bridge_require_ocsp: stapled answers of the authority (OCSP) are not looked \
+         at; remove it, and trust an authority whose certificates do not last long\n\
+         m.conf:10: bridge_protocol_version: needs mqttv31, mqttv311 or mqttv50, not \"mqttv4\"\n\
+         m.conf:1: connection: the bridge has no address; say where the other broker is\n\
+         m.conf:1: connection: the bridge has no topic; say what is carried",
     ),
     (
-        "topic # out",
-        "m.conf:1: topic: is about a bridge, and no connection line begins one before it",
+        "connection a\naddress b\ntopic #\nremote_clientid c\nremote_clientid d\n\
+         bridge_insecure true",
+        "m.conf:5: remote_clientid: stands already in line 4; remove one of them\n\
+         m.conf:1: connection: has TLS settings, and no bridge_cafile or bridge_capath that says \
+         whom to trust; add one, or remove them",
+    ),
+    (
+        "topic # out\nround_robin true",
+        "m.conf:1: topic: is about a bridge, and no connection line begins one before it\n\
+         m.conf:2: round_robin: is about a bridge, and no connection line begins one before it",
     ),
     (
         "include_dir nowhere",
@@ -618,7 +694,9 @@ fn an_imported_file_means_the_same() {
          listener 1883\nallow_anonymous true\nmount_point \"q\\\"/\n\
          listener 0 /tmp/m.sock\nmax_qos 0\n\
          listener 8080 localhost\nprotocol websockets\nwebsockets_origin https://a.example\n\
-         websockets_origin https://b.example\nallow_anonymous false\n",
+         websockets_origin https://b.example\nallow_anonymous false\n\
+         connection c\naddress far\ntopic # both 2 l/ r/\nbridge_tls_use_os_certs true\n\
+         start_type once\nbridge_bind_address 127.0.0.1\n",
     );
     let source = Source::Mosquitto(path.clone());
     let same = load(&Request {
@@ -646,6 +724,7 @@ fn an_imported_file_means_the_same() {
         ListenAddress::Unix("/tmp/m.sock".into())
     );
     assert_eq!(imported.listeners[2].websocket.origins.len(), 2);
+    assert!(imported.bridges[0].tls.is_some());
 }
 
 /// The directives of mosquitto.conf(5) of Mosquitto 2.0.11, in its order.

@@ -39,6 +39,8 @@ pub struct Negotiated {
     pub keep_alive: u16,
     /// To be published when the connection ends without DISCONNECT.
     pub will: Option<Will>,
+    /// The client says that it is a bridge: Mosquitto's bit of the 3.x protocol level.
+    pub bridge: bool,
     /// Of enhanced authentication (section 4.12).
     pub authentication_method: Option<Box<str>>,
     client_id_assigned: bool,
@@ -88,6 +90,7 @@ impl Handshake {
             session_expiry: requested_session_expiry.min(terms.maximum_session_expiry),
             keep_alive: keep_alive(connect, &terms),
             will,
+            bridge: connect.bridge,
             authentication_method: method.map(Into::into),
             client_id_assigned: false,
             requested_keep_alive: connect.keep_alive,
@@ -251,6 +254,7 @@ impl Negotiated {
             keep_alive: self.keep_alive,
             last_packet: now.monotonic,
             session_expiry: self.session_expiry,
+            bridge: self.bridge,
             asked_to_persist: self.requested_session_expiry > 0,
             authentication_method: self.authentication_method.map(Box::new),
             turn: AuthTurn::Nobody,

@@ -40,6 +40,8 @@ pub struct Session {
     pub(crate) keep_alive: u16,
     pub(crate) last_packet: Monotonic,
     pub(crate) session_expiry: u32,
+    /// The client says that it is a bridge.
+    pub(crate) bridge: bool,
     /// CONNECT asked for a session that outlives its connection.
     pub(crate) asked_to_persist: bool,
     /// Boxed twice: few clients have one, and a session is small.
@@ -226,6 +228,12 @@ impl Session {
     ) -> Result<Request<'p>, Failure> {
         let progress = self.receive_ack(now, kind, ack.packet_id, ack.reason, out)?;
         Ok(Request::Progress(progress))
+    }
+
+    /// Whether the client is a bridge that speaks MQTT 3. Its subscriptions are as if made with No
+    /// Local and Retain As Published, which it has no way to say.
+    pub fn is_bridge(&self) -> bool {
+        self.bridge
     }
 
     /// The protocol version.

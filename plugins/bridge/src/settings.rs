@@ -18,7 +18,7 @@ const V3_WINDOW: u16 = 20;
 /// Everything that one bridge is told.
 ///
 /// The defaults are Mosquitto's, but for the protocol version.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BridgeSettings {
     /// `connection`: the bridge's name in logs, and in the client ids that are not given.
     pub name: String,
@@ -172,7 +172,7 @@ impl Direction {
 }
 
 /// TLS towards the other broker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// `bridge_cafile`, `bridge_capath`: PEM files, and directories whose `.pem` and `.crt` files
     /// are read. Empty: what the system trusts.

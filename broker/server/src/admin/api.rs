@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET stats` | the broker in numbers |
 //! | `GET listeners` | what listens |
+//! | `GET bridges` | the bridges, and how they do |
 //! | `GET plugins` | which plugins are loaded, and how they do |
 //! | `GET clients?limit=&after=&connected=` | a page of sessions, by client id |
 //! | `GET clients/{id}` | one session, with its subscriptions |
@@ -29,7 +30,7 @@ use tokio::time::timeout;
 
 use super::reply::{self, Reply};
 use super::stats::{self, Figure};
-use super::{Admin, clients, health, plugins, query};
+use super::{Admin, bridges, clients, health, plugins, query};
 
 /// Bytes of the largest request body.
 const BODY_MAX: usize = 2 * 1024 * 1024;
@@ -48,6 +49,7 @@ pub async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
     match (path.as_str(), method) {
         ("stats", Method::GET) => statistics(admin),
         ("listeners", Method::GET) => listeners(admin),
+        ("bridges", Method::GET) => bridges::list(admin),
         ("plugins", Method::GET) => plugins::list(admin),
         ("clients", Method::GET) => clients::list(admin, search.as_deref()),
         ("publish", Method::POST) => match body(request).await {
@@ -55,7 +57,9 @@ pub async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
             Err(refusal) => refusal,
         },
         ("reload", Method::POST) => reload(admin).await,
-        ("stats" | "listeners" | "plugins" | "clients", _) => reply::method_not_allowed("GET"),
+        ("stats" | "listeners" | "bridges" | "plugins" | "clients", _) => {
+            reply::method_not_allowed("GET")
+        }
         ("publish" | "reload", _) => reply::method_not_allowed("POST"),
         (path, method) => match path.strip_prefix("clients/").and_then(query::decode) {
             Some(client_id) => clients::one(admin, &method, &client_id),

@@ -5,9 +5,9 @@ use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
 use super::Admin;
-use super::plugins;
 use super::reply::{self, Reply};
 use super::stats::{self, Figure};
+use super::{bridges, plugins};
 
 /// The answer to a scrape.
 pub fn answer(admin: &Admin) -> Reply {
@@ -33,10 +33,12 @@ fn families(admin: &Admin) -> Vec<MetricFamily> {
     let counters = stats::counters(admin).into_iter().map(counter);
     let gauges = stats::gauges(admin).into_iter().map(gauge);
     let plugins = plugins::families(&admin.listeners.borrow().plugins().figures());
+    let bridges = bridges::families(&admin.bridges.borrow().figures());
     counters
         .chain(gauges)
         .chain([build_info()])
         .chain(plugins)
+        .chain(bridges)
         .collect()
 }
 
@@ -49,7 +51,7 @@ fn build_info() -> MetricFamily {
     family(MetricType::GAUGE, "build_info", "What is running.", metric)
 }
 
-pub(super) fn gauge_metric(value: f64) -> Metric {
+fn gauge_metric(value: f64) -> Metric {
     let mut gauge = proto::Gauge::default();
     gauge.set_value(value);
     Metric::from_gauge(gauge)
@@ -72,4 +74,26 @@ pub(super) fn family_of(
     family.set_field_type(kind);
     family.set_metric(metrics);
     family
+}
+
+/// A metric that is told from others by its labels.
+pub(super) fn labelled(kind: MetricType, value: f64, labels: &[(&str, &str)]) -> Metric {
+    let mut metric = match kind {
+        MetricType::COUNTER => {
+            let mut counter = proto::Counter::default();
+            counter.set_value(value);
+            let mut metric = Metric::default();
+            metric.set_counter(counter);
+            metric
+        }
+        _ => gauge_metric(value),
+    };
+    let label = |(name, value): &(&str, &str)| {
+        let mut label = LabelPair::default();
+        label.set_name((*name).to_owned());
+        label.set_value((*value).to_owned());
+        label
+    };
+    metric.set_label(labels.iter().map(label).collect());
+    metric
 }

@@ -14,6 +14,7 @@
 //! it do is bounded: connections, their time, the size of requests and of answers.
 
 mod api;
+mod bridges;
 mod clients;
 mod door;
 mod guard;
@@ -44,6 +45,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use crate::bridges::Bridges;
 use crate::config::Secret;
 use crate::listeners::Listeners;
 use crate::storage::Storage;
@@ -73,6 +75,8 @@ pub struct Admin {
     pub dispatch: Rc<RefCell<Dispatch>>,
     /// What listens.
     pub listeners: Rc<RefCell<Listeners>>,
+    /// Bridges to other brokers.
+    pub bridges: Rc<RefCell<Bridges>>,
     /// What requests must carry; a reload replaces it.
     pub token: RefCell<Option<Secret>>,
     /// Whether other machines reach the address.

@@ -1,10 +1,10 @@
 //! Plugins, in metrics and in the API.
 
-use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{MetricFamily, MetricType};
 use serde_json::{Map, Value, json};
 
 use super::Admin;
-use super::metrics::{family_of, gauge_metric};
+use super::metrics::{family_of, labelled};
 use super::reply::{self, Reply};
 use crate::plugin_figures::PluginFigures;
 
@@ -13,7 +13,7 @@ pub fn families(plugins: &[PluginFigures]) -> Vec<MetricFamily> {
     let each = |kind, name, help, value: fn(&PluginFigures) -> f64| {
         let metrics = plugins.iter();
         let metrics =
-            metrics.map(|plugin| metric(kind, value(plugin), &[("plugin", &plugin.name)]));
+            metrics.map(|plugin| labelled(kind, value(plugin), &[("plugin", &plugin.name)]));
         family_of(kind, name, help, metrics.collect())
     };
     let (counter, gauge) = (MetricType::COUNTER, MetricType::GAUGE);
@@ -66,7 +66,7 @@ fn faults(plugins: &[PluginFigures]) -> MetricFamily {
     for plugin in plugins {
         for (kind, count) in &plugin.faults {
             let labels = [("plugin", plugin.name.as_str()), ("kind", kind)];
-            metrics.push(metric(MetricType::COUNTER, *count as f64, &labels));
+            metrics.push(labelled(MetricType::COUNTER, *count as f64, &labels));
         }
     }
     let help = "Calls of a plugin that failed.";
@@ -79,32 +79,11 @@ fn values(plugins: &[PluginFigures]) -> MetricFamily {
     for plugin in plugins {
         for (name, value) in &plugin.numbers {
             let labels = [("plugin", plugin.name.as_str()), ("name", name)];
-            metrics.push(metric(MetricType::GAUGE, *value, &labels));
+            metrics.push(labelled(MetricType::GAUGE, *value, &labels));
         }
     }
     let help = "What a plugin counts or measures itself.";
     family_of(MetricType::GAUGE, "plugin_value", help, metrics)
-}
-
-fn metric(kind: MetricType, value: f64, labels: &[(&str, &str)]) -> Metric {
-    let mut metric = match kind {
-        MetricType::COUNTER => {
-            let mut counter = proto::Counter::default();
-            counter.set_value(value);
-            let mut metric = Metric::default();
-            metric.set_counter(counter);
-            metric
-        }
-        _ => gauge_metric(value),
-    };
-    let label = |(name, value): &(&str, &str)| {
-        let mut label = LabelPair::default();
-        label.set_name((*name).to_owned());
-        label.set_value((*value).to_owned());
-        label
-    };
-    metric.set_label(labels.iter().map(label).collect());
-    metric
 }
 
 /// `GET plugins`.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bridge::Bridge;
 use super::declare::{choices, section};
 use super::limits::Limits;
 use super::listener::{Access, Listener};
@@ -44,6 +45,8 @@ section! {
         /// Plugins: who clients are, what they may do, and what becomes of what
         /// they publish, as WebAssembly components say.
         pub plugins: Vec<Plugin> = Vec::new(),
+        /// Bridges: other brokers that messages are exchanged with.
+        pub bridges: Vec<Bridge> = Vec::new(),
         /// What clients may use.
         pub limits: Limits = Limits::default(),
         /// How sessions behave.

@@ -65,6 +65,7 @@ pub fn check(
         check.access(config, listener, &path);
     }
     check.plugins(config);
+    check.bridges(config);
 }
 
 pub(super) struct Check<'a> {
@@ -214,11 +215,7 @@ impl Check<'_> {
             }
         }
         for (index, authority) in tls.client_ca.iter().enumerate() {
-            let key = format!("{path}.client_ca[{index}]");
-            // A directory of certificates is as good as a file.
-            if self.files == Files::Elsewhere || !authority.is_dir() {
-                self.file(&key, Some(authority));
-            }
+            self.file_or_directory(&format!("{path}.client_ca[{index}]"), authority);
         }
         self.file(&format!("{path}.crl"), tls.crl.as_deref());
         if tls.client_ca.is_empty() {
@@ -272,7 +269,7 @@ impl Check<'_> {
         }
     }
 
-    fn whole_seconds(&mut self, key: &str, duration: Duration) {
+    pub(super) fn whole_seconds(&mut self, key: &str, duration: Duration) {
         if duration.subsec_nanos() != 0 {
             self.problem(key, "is told to clients in whole seconds; round it");
         }
@@ -289,6 +286,13 @@ impl Check<'_> {
             Err(error) => cannot_read(&error),
         };
         self.problem(key, &format!("{}: {text}", path.display()));
+    }
+
+    /// Where a directory of certificates is as good as a file.
+    pub(super) fn file_or_directory(&mut self, key: &str, path: &Path) {
+        if self.files == Files::Elsewhere || !path.is_dir() {
+            self.file(key, Some(path));
+        }
     }
 
     /// Whether the directory of a file that will be written exists.

@@ -1,8 +1,10 @@
 //! What only the whole configuration can tell of plugins. What a plugin itself says, whoever loads
 //! it finds out.
 
+use super::bridge::Bridge;
 use super::broker::Config;
 use super::check::Check;
+use super::listener::Listener;
 use super::plugin::{KeySet, Plugin};
 
 impl Check<'_> {
@@ -18,8 +20,9 @@ impl Check<'_> {
             }
             self.file(&format!("{path}.cases"), plugin.cases.as_deref());
             for (at, name) in plugin.listeners.iter().enumerate() {
-                let mut listeners = config.listeners.iter();
-                if !listeners.any(|listener| listener.label() == *name) {
+                let listeners = config.listeners.iter().map(Listener::label);
+                let mut labels = listeners.chain(config.bridges.iter().map(Bridge::label));
+                if !labels.any(|label| label == *name) {
                     let text = format!("no listener is called {name:?}");
                     self.problem(&format!("{path}.listeners[{at}]"), &text);
                 }

@@ -139,10 +139,7 @@ pub(crate) use {bounds, choices, section};
 
 /// A table of the keys that have a value.
 pub fn table<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
-    let written = entries.into_iter().filter_map(|(key, value)| {
-        let value = value?;
-        let empty = matches!(&value, Value::Table(entries) if entries.is_empty());
-        (!empty).then(|| (key.to_owned(), Node::default(value)))
-    });
+    let written = entries.into_iter();
+    let written = written.filter_map(|(key, value)| Some((key.to_owned(), Node::default(value?))));
     Value::Table(written.collect())
 }

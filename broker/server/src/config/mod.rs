@@ -12,8 +12,10 @@
 //! only for the configuration and whether the files that it names exist.
 
 pub mod address;
+pub mod bridge;
 pub mod broker;
 pub mod check;
+mod check_bridge;
 mod check_plugin;
 pub mod collection;
 mod declare;
@@ -34,6 +36,7 @@ pub mod secret;
 pub mod setting;
 
 pub use address::ListenAddress;
+pub use bridge::{Bridge, BridgeDirection, BridgeStart, BridgeTls, BridgeTopic, BridgeVersion};
 pub use broker::{
     Admin, Config, Durability, LogDestination, LogFormat, LogLevel, Logging, Sessions, Store, Sys,
     Workers,

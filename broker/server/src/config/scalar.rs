@@ -1,6 +1,6 @@
 //! Settings that are one value: true or false, numbers, text, paths, addresses.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -116,7 +116,7 @@ macro_rules! one_of {
 
 pub(crate) use {one_of, setting_from_scalar};
 
-setting_from_scalar!(bool, u8, u16, u32, String, PathBuf, SocketAddr);
+setting_from_scalar!(bool, u8, u16, u32, String, PathBuf, IpAddr, SocketAddr);
 
 impl Scalar for bool {
     const EXPECTED: &'static str = "true or false";
@@ -181,6 +181,19 @@ impl Scalar for PathBuf {
     /// Paths come from files and variables that are UTF-8, so nothing is lost.
     fn to_value(&self) -> Value {
         Value::Text(self.to_string_lossy().into_owned())
+    }
+}
+
+impl Scalar for IpAddr {
+    const EXPECTED: &'static str = "an address without a port, as \"192.0.2.7\"";
+    const NONE: Option<&'static str> = Some("any");
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
     }
 }
 

@@ -4,6 +4,7 @@ use Argument::{Bytes, Count, Id, Limit, Path, Seconds, Switch, Text};
 use Scope::{Bridge, Global, Listener, Security};
 use Treatment::{Ignored, Key, Refused, Special};
 
+use super::bridge;
 use super::global;
 use super::lines::Line;
 use super::listener;
@@ -92,8 +93,10 @@ const ENGINE: &str = "keys in an OpenSSL engine are not offered; use a keyfile";
 const SUITES: &str = "only modern cipher suites are built in, and all of them are offered";
 const AUTOSAVE: &str = "every change is written at once";
 const HTTP_LIBRARY: &str = "it is about libwebsockets, which is not used here";
-const BRIDGE: &str = "bridges are not offered yet; let the other broker connect to this one, or \
-                      keep Mosquitto between the two";
+const LOCAL: &str = "this broker knows its own bridges, and asks them for no password";
+const BRIDGE_PSK: &str = "TLS with pre-shared keys is not offered; use bridge_cafile, and \
+                          bridge_certfile with bridge_keyfile to be told from others";
+const KEEPALIVE: &str = "keepalive_interval finds out what is broken";
 const OLD: &str = "it has had no effect since Mosquitto 1.5";
 
 /// All directives of mosquitto.conf(5), in its order, then those that only
@@ -289,51 +292,84 @@ pub static DIRECTIVES: &[Directive] = &[
         Key("access.use_subject_as_username", Switch),
     ),
     row("psk_hint", Listener, Refused(PSK)),
-    row("address", Bridge, Refused(BRIDGE)),
-    row("addresses", Bridge, Refused(BRIDGE)),
-    row("bridge_attempt_unsubscribe", Bridge, Refused(BRIDGE)),
-    row("bridge_bind_address", Bridge, Refused(BRIDGE)),
-    row("bridge_max_packet_size", Bridge, Refused(BRIDGE)),
-    row("bridge_outgoing_retain", Bridge, Refused(BRIDGE)),
-    row("bridge_protocol_version", Bridge, Refused(BRIDGE)),
-    row("cleansession", Bridge, Refused(BRIDGE)),
-    row("local_cleansession", Bridge, Refused(BRIDGE)),
-    row("connection", Bridge, Refused(BRIDGE)),
-    row("keepalive_interval", Bridge, Refused(BRIDGE)),
-    row("idle_timeout", Bridge, Refused(BRIDGE)),
-    row("local_clientid", Bridge, Refused(BRIDGE)),
-    row("local_password", Bridge, Refused(BRIDGE)),
-    row("local_username", Bridge, Refused(BRIDGE)),
-    row("notifications", Bridge, Refused(BRIDGE)),
-    row("notifications_local_only", Bridge, Refused(BRIDGE)),
-    row("notification_topic", Bridge, Refused(BRIDGE)),
-    row("remote_clientid", Bridge, Refused(BRIDGE)),
-    row("remote_password", Bridge, Refused(BRIDGE)),
-    row("remote_username", Bridge, Refused(BRIDGE)),
-    row("restart_timeout", Bridge, Refused(BRIDGE)),
-    row("round_robin", Bridge, Refused(BRIDGE)),
-    row("start_type", Bridge, Refused(BRIDGE)),
-    row("threshold", Bridge, Refused(BRIDGE)),
-    row("topic", Bridge, Refused(BRIDGE)),
-    row("try_private", Bridge, Refused(BRIDGE)),
-    row("bridge_alpn", Bridge, Refused(BRIDGE)),
-    row("bridge_cafile", Bridge, Refused(BRIDGE)),
-    row("bridge_capath", Bridge, Refused(BRIDGE)),
-    row("bridge_certfile", Bridge, Refused(BRIDGE)),
-    row("bridge_identity", Bridge, Refused(BRIDGE)),
-    row("bridge_insecure", Bridge, Refused(BRIDGE)),
-    row("bridge_keyfile", Bridge, Refused(BRIDGE)),
-    row("bridge_psk", Bridge, Refused(BRIDGE)),
-    row("bridge_require_ocsp", Bridge, Refused(BRIDGE)),
-    row("bridge_tls_version", Bridge, Refused(BRIDGE)),
+    row("address", Bridge, Special(bridge::addresses)),
+    row("addresses", Bridge, Special(bridge::addresses)),
+    row(
+        "bridge_attempt_unsubscribe",
+        Bridge,
+        Key("attempt_unsubscribe", Switch),
+    ),
+    row("bridge_bind_address", Bridge, Key("bind_address", Text)),
+    row("bridge_max_packet_size", Bridge, Key("packet_size", Bytes)),
+    row(
+        "bridge_outgoing_retain",
+        Bridge,
+        Key("outgoing_retain", Switch),
+    ),
+    row("bridge_protocol_version", Bridge, Special(bridge::version)),
+    row("cleansession", Bridge, Special(bridge::clean_session)),
+    row(
+        "local_cleansession",
+        Bridge,
+        Key("local_clean_session", Switch),
+    ),
+    row("connection", Bridge, Special(bridge::connection)),
+    row("keepalive_interval", Bridge, Key("keepalive", Seconds)),
+    row("idle_timeout", Bridge, Key("idle_timeout", Seconds)),
+    row("local_clientid", Bridge, Ignored(LOCAL)),
+    row("local_password", Bridge, Ignored(LOCAL)),
+    row("local_username", Bridge, Key("local_username", Text)),
+    row("notifications", Bridge, Key("notifications", Switch)),
+    row(
+        "notifications_local_only",
+        Bridge,
+        Key("notifications_local_only", Switch),
+    ),
+    row(
+        "notification_topic",
+        Bridge,
+        Key("notification_topic", Text),
+    ),
+    row("remote_clientid", Bridge, Key("remote_clientid", Text)),
+    row("remote_password", Bridge, Key("remote_password", Text)),
+    row("remote_username", Bridge, Key("remote_username", Text)),
+    row("restart_timeout", Bridge, Special(bridge::restart)),
+    row("round_robin", Bridge, Key("round_robin", Switch)),
+    row("start_type", Bridge, Special(bridge::start)),
+    row("threshold", Bridge, Key("lazy_messages", Count)),
+    row("topic", Bridge, Special(bridge::topic)),
+    row("try_private", Bridge, Key("try_private", Switch)),
+    row("bridge_alpn", Bridge, Special(bridge::alpn)),
+    row("bridge_cafile", Bridge, Special(bridge::authority)),
+    row("bridge_capath", Bridge, Special(bridge::authority)),
+    row("bridge_certfile", Bridge, Key("tls.certificate", Path)),
+    row("bridge_identity", Bridge, Refused(BRIDGE_PSK)),
+    row("bridge_insecure", Bridge, Key("tls.insecure", Switch)),
+    row("bridge_keyfile", Bridge, Key("tls.key", Path)),
+    row("bridge_psk", Bridge, Refused(BRIDGE_PSK)),
+    row("bridge_require_ocsp", Bridge, Special(bridge::ocsp)),
+    row("bridge_tls_version", Bridge, Special(bridge::tls_version)),
     // Not in the manual page of 2.0.11.
-    row("clientid", Bridge, Refused(BRIDGE)),
-    row("username", Bridge, Refused(BRIDGE)),
-    row("password", Bridge, Refused(BRIDGE)),
-    row("bridge_max_topic_alias", Bridge, Refused(BRIDGE)),
-    row("bridge_reload_type", Bridge, Refused(BRIDGE)),
-    row("bridge_tcp_keepalive", Bridge, Refused(BRIDGE)),
-    row("bridge_tcp_user_timeout", Bridge, Refused(BRIDGE)),
+    row("clientid", Bridge, Key("remote_clientid", Text)),
+    row("username", Bridge, Key("remote_username", Text)),
+    row("password", Bridge, Key("remote_password", Text)),
+    row(
+        "bridge_max_topic_alias",
+        Bridge,
+        Key("topic_aliases", Count),
+    ),
+    row(
+        "bridge_reload_type",
+        Bridge,
+        Ignored("a bridge whose settings change begins anew, and loses no message by it"),
+    ),
+    row("bridge_tcp_keepalive", Bridge, Ignored(KEEPALIVE)),
+    row("bridge_tcp_user_timeout", Bridge, Ignored(KEEPALIVE)),
+    row(
+        "bridge_tls_use_os_certs",
+        Bridge,
+        Special(bridge::system_authorities),
+    ),
     row("plugin", Security, Refused(PLUGIN)),
     row("plugin_opt_*", Security, Refused(PLUGIN)),
     row(

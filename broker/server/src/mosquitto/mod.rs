@@ -7,6 +7,7 @@
 //! TOML file becomes, so that all later checks name the line of the directive.
 
 mod arguments;
+mod bridge;
 pub mod directives;
 mod global;
 pub mod lines;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::arguments::{switch, value};
+use super::bridge;
 use super::directives::{self, Argument, Scope, Treatment};
 use super::global;
 use super::lines::Line;
@@ -34,24 +35,12 @@ const LISTENERS_MAX: usize = 1000;
 /// broker is open to this machine only: on `ports`, or 1883 when there are none.
 pub fn translate(lines: &[Line], ports: &[u16]) -> load::Draft {
     let mut translation = Translation::new();
-    let mut bridge: Option<(&Line, usize)> = None;
     for line in lines {
-        let Some(directive) = directives::find(&line.name) else {
-            translation.unknown(line);
-            continue;
-        };
-        if directive.scope != Scope::Bridge {
-            translation.directive(line, directive);
-        } else if line.name == "connection" {
-            translation.refuse_bridge(bridge.replace((line, 1)));
-        } else if let Some((_, count)) = &mut bridge {
-            *count += 1;
-        } else {
-            let text = "is about a bridge, and no connection line begins one before it";
-            translation.problems.push(line.problem(text));
+        match directives::find(&line.name) {
+            Some(directive) => translation.directive(line, directive),
+            None => translation.unknown(line),
         }
     }
-    translation.refuse_bridge(bridge);
     let persistence = lines.iter().rfind(|line| line.name == "persistence");
     global::finish_persistence(&mut translation, persistence);
     translation.finish(ports)
@@ -65,6 +54,7 @@ pub struct Translation {
     warnings: Vec<Problem>,
     default_listener: listener::Draft,
     listeners: Vec<listener::Draft>,
+    bridges: Vec<bridge::Draft>,
     per_listener: bool,
     /// The first line that `per_listener_settings` would change the meaning of.
     security: Option<Line>,
@@ -84,6 +74,7 @@ impl Translation {
             warnings: Vec::new(),
             default_listener: listener::Draft::new(1883, "", Origin::Default),
             listeners: Vec::new(),
+            bridges: Vec::new(),
             per_listener: false,
             security: None,
             retain_available: None,
@@ -157,6 +148,33 @@ impl Translation {
         Ok(())
     }
 
+    /// Begins a bridge.
+    pub fn begin_bridge(&mut self, draft: bridge::Draft) {
+        self.bridges.push(draft);
+    }
+
+    /// The bridge above.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn bridge(&mut self) -> Result<&mut bridge::Draft, String> {
+        let last = self.bridges.last_mut();
+        last.ok_or("is about a bridge, and no connection line begins one before it".into())
+    }
+
+    /// Sets a key of the bridge above.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn set_bridge(&mut self, key: &str, value: Value, line: &Line) -> Result<(), String> {
+        let node = Node {
+            value,
+            origin: line.origin(),
+        };
+        self.bridge()?.set(key, node);
+        Ok(())
+    }
+
     /// Notes what the operator should know about a line.
     pub fn warn(&mut self, line: &Line, text: impl Into<String>) {
         self.warnings.push(line.problem(text));
@@ -170,18 +188,6 @@ impl Translation {
         };
         self.problems
             .push(line.problem(format!("is not a directive of Mosquitto; {advice}")));
-    }
-
-    fn refuse_bridge(&mut self, bridge: Option<(&Line, usize)>) {
-        if let (Some((line, count)), Some(directive)) = (bridge, directives::find("connection"))
-            && let Treatment::Refused(why) = directive.treatment
-        {
-            let text = format!(
-                "{why}. Remove the {count} lines of bridge {:?}",
-                line.argument
-            );
-            self.problems.push(line.problem(text));
-        }
     }
 
     fn directive(&mut self, line: &Line, directive: &directives::Directive) {
@@ -215,14 +221,12 @@ impl Translation {
         };
         let own = scope == Scope::Listener || (scope == Scope::Security && self.per_listener);
         if matches!(argument, Argument::Text | Argument::Path | Argument::Id) {
-            self.only_once(
-                line,
-                if own {
-                    self.listeners.len()
-                } else {
-                    usize::MAX
-                },
-            )?;
+            let place = match scope {
+                Scope::Bridge => LISTENERS_MAX + 1 + self.bridges.len(),
+                _ if own => self.listeners.len(),
+                _ => usize::MAX,
+            };
+            self.only_once(line, place)?;
         }
         match scope {
             Scope::Listener => self.listener().set(key, node),
@@ -235,13 +239,14 @@ impl Translation {
                 draft.used |= key == "password_file" || key == "allow_zero_length_clientid";
             }
             Scope::Security => self.put(&format!("access.{key}"), node),
-            Scope::Global | Scope::Bridge => self.put(key, node),
+            Scope::Bridge => self.bridge()?.set(key, node),
+            Scope::Global => self.put(key, node),
         }
         Ok(())
     }
 
-    /// Notes a directive that may stand only once in its scope: a listener's index, or `usize::MAX`
-    /// for the whole broker.
+    /// Notes a directive that may stand only once in its scope: a listener's index, behind those a
+    /// bridge's, or `usize::MAX` for the whole broker.
     ///
     /// # Errors
     /// It stands there already.
@@ -284,6 +289,17 @@ impl Translation {
                 draft.set("retain_available", node.clone());
             }
             self.put(&format!("listeners.{index}"), draft.finish());
+        }
+        for (index, draft) in std::mem::take(&mut self.bridges).into_iter().enumerate() {
+            let origin = draft.origin.clone();
+            match draft.finish() {
+                Ok(node) => self.put(&format!("bridges.{index}"), node),
+                Err(text) => self.problems.push(Problem {
+                    origin,
+                    key: String::new(),
+                    text,
+                }),
+            }
         }
         load::Draft {
             root: self.root,

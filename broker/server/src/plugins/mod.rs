@@ -132,13 +132,23 @@ impl Plugins {
     }
 
     /// Puts the plugins that serve a listener behind what its chain has already.
-    pub fn join(&self, mut access: Access, listener: &Listener) -> Access {
-        let label = listener.label();
+    pub fn join(&self, access: Access, listener: &Listener) -> Access {
+        self.join_all(access, &listener.label(), true)
+    }
+
+    /// The same for a bridge, by its label. Who it is the configuration says, and no plugin.
+    pub fn join_bridge(&self, access: Access, label: &str) -> Access {
+        self.join_all(access, label, false)
+    }
+
+    fn join_all(&self, mut access: Access, label: &str, authenticates: bool) -> Access {
         for Loaded { wanted, plugin, .. } in &self.loaded {
-            if !wanted.listeners.is_empty() && !wanted.listeners.contains(&label) {
+            let listeners = &wanted.listeners;
+            if !listeners.is_empty() && !listeners.iter().any(|name| name == label) {
                 continue;
             }
             access = match plugin {
+                Plugin::Auth(_) if !authenticates => access,
                 Plugin::Auth(plugin) => access.with_authenticator(plugin.clone()),
                 Plugin::Acl(plugin) => access.with_authorizer(plugin.clone()).with_details(),
                 Plugin::Filter(plugin) => access.with_filter(plugin.clone()).with_details(),

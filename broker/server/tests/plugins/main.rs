@@ -8,6 +8,7 @@ mod support;
 
 #[path = "../support/scale.rs"]
 mod scale;
+mod sdk_readme;
 mod tool;
 
 use std::path::PathBuf;
@@ -297,6 +298,37 @@ fn what_a_plugin_may_not_have_is_said_by_check() {
         assert!(!good, "{text}");
         for word in words {
             assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_bridge_carries_nothing_that_a_plugin_denies() {
+    let far = Daemon::with("");
+    let bridge = format!(
+        "[[bridges]]\nname = \"cloud\"\naddresses = [\"{}\"]\nremote_clientid = \"site\"\n\
+         restart_pause = \"50ms\"\n\
+         topics = [{{ filter = \"#\", direction = \"both\", qos = 1 }}]\n",
+        far.listener(0)
+    );
+    let rules = r##"config = { rules = [{ topic = "%c/#" }, { topic = "open/#" }] }"##;
+    let near = Daemon::start(&format!("{bridge}{}", acl(rules)));
+    near.expect_metric("bridge_connected{bridge=\"cloud\"}", 1);
+    let (mut here, mut there) = (near.client("here"), far.client("there"));
+    here.subscribe("#", Qos::AtLeastOnce);
+    there.subscribe("#", Qos::AtLeastOnce);
+    for (topic, crosses) in [("here/out", false), ("open/out", true)] {
+        here.publish(topic, b"x", Qos::AtLeastOnce);
+        here.expect_message(topic, b"x");
+        if crosses {
+            there.expect_message(topic, b"x");
+        }
+    }
+    for (topic, crosses) in [("here/in", false), ("open/in", true)] {
+        there.publish(topic, b"x", Qos::AtLeastOnce);
+        there.expect_message(topic, b"x");
+        if crosses {
+            here.expect_message(topic, b"x");
         }
     }
 }

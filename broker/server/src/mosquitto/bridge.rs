@@ -1,0 +1,275 @@
+//! Directives of one bridge that are more than one key.
+
+use super::arguments::{count, switch};
+use super::lines::Line;
+use super::translate::Translation;
+use crate::config::node::{Node, Origin, Step, Value};
+
+/// A bridge of which more directives may follow.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What is known of it, as a table of `bridges`.
+    node: Node,
+    /// Its `connection` line.
+    pub origin: Origin,
+    addresses: Vec<Node>,
+    topics: Vec<Node>,
+    authorities: Vec<Node>,
+    /// Keys of its TLS, which is there when there is somebody to trust.
+    tls: Node,
+    system_authorities: bool,
+    /// `cleansession`, unless `local_cleansession` says otherwise.
+    clean: Option<Node>,
+}
+
+impl Draft {
+    fn new(name: &str, line: &Line) -> Draft {
+        let origin = line.origin();
+        let empty = || Node {
+            value: Value::Table(Vec::new()),
+            origin: line.origin(),
+        };
+        let mut draft = Draft {
+            node: empty(),
+            origin,
+            addresses: Vec::new(),
+            topics: Vec::new(),
+            authorities: Vec::new(),
+            tls: empty(),
+            system_authorities: false,
+            clean: None,
+        };
+        draft.set("name", draft.text(name));
+        // What Mosquitto speaks where its file says nothing.
+        draft.set("protocol_version", draft.text("3.1.1"));
+        draft
+    }
+
+    /// Sets a key of this bridge.
+    pub fn set(&mut self, key: &str, node: Node) {
+        let (table, key) = match key.strip_prefix("tls.") {
+            Some(key) => (&mut self.tls, key),
+            None => (&mut self.node, key),
+        };
+        // The keys of the table of directives never stand in each other's way.
+        table.put(&Step::path(key), node).ok();
+    }
+
+    fn text(&self, text: &str) -> Node {
+        self.made(Value::Text(text.into()))
+    }
+
+    fn made(&self, value: Value) -> Node {
+        Node {
+            value,
+            origin: self.origin.clone(),
+        }
+    }
+
+    /// The finished table.
+    ///
+    /// # Errors
+    /// Its TLS says everything but whom to trust.
+    pub fn finish(mut self) -> Result<Node, String> {
+        for (key, nodes) in [
+            ("addresses", std::mem::take(&mut self.addresses)),
+            ("topics", std::mem::take(&mut self.topics)),
+        ] {
+            if !nodes.is_empty() {
+                self.set(key, self.made(Value::List(nodes)));
+            }
+        }
+        if let Some(clean) = self.clean.take() {
+            if self.node.get("local_clean_session").is_none() {
+                self.set("local_clean_session", clean.clone());
+            }
+            self.set("clean_session", clean);
+        }
+        let has_tls = self.system_authorities || !self.authorities.is_empty();
+        let speaks_of_tls = matches!(&self.tls.value, Value::Table(keys) if !keys.is_empty());
+        if speaks_of_tls && !has_tls {
+            let text = "has TLS settings, and no bridge_cafile or bridge_capath that says whom to \
+                        trust; add one, or remove them";
+            return Err(text.into());
+        }
+        if has_tls {
+            let authorities = std::mem::take(&mut self.authorities);
+            self.set("tls.authorities", self.made(Value::List(authorities)));
+            let tls = self.tls.clone();
+            self.set("tls", tls);
+        }
+        Ok(self.node)
+    }
+}
+
+/// `connection name` begins a bridge.
+pub fn connection(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if line.argument.is_empty() {
+        return Err("needs a name behind it".into());
+    }
+    // A name stands in client ids and topics; Mosquitto takes any.
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let name = line.argument.replace(|c| !fits(c), "_");
+    if name != line.argument {
+        translation.warn(line, format!("the bridge is called {name:?} here"));
+    }
+    translation.begin_bridge(Draft::new(&name, line));
+    Ok(())
+}
+
+/// `address host[:port] [host[:port]] ...`, also spelled `addresses`.
+pub fn addresses(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if line.argument.is_empty() {
+        return Err("needs a host, as example.org:1883".into());
+    }
+    let node = |text: &str| Node {
+        // Here the port is 1883 with TLS too.
+        value: Value::Text(match has_port(text) {
+            true => text.into(),
+            false => format!("{text}:1883"),
+        }),
+        origin: line.origin(),
+    };
+    let nodes = line.argument.split_whitespace().map(node);
+    translation.bridge()?.addresses.extend(nodes);
+    Ok(())
+}
+
+fn has_port(address: &str) -> bool {
+    address.contains(':') && !address.ends_with(']')
+}
+
+/// `topic pattern [[[out | in | both] qos] local_prefix remote_prefix]`
+pub fn topic(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let words: Vec<_> = line.argument.split_whitespace().collect();
+    if words.is_empty() || words.len() > 5 {
+        let text = "needs a pattern, then a direction, a QoS and two prefixes, as sensors/# out 1";
+        return Err(text.into());
+    }
+    let word = |at: usize| words.get(at).copied();
+    let direction = word(1).unwrap_or("out");
+    if !["out", "in", "both"].contains(&direction) {
+        return Err(format!("needs out, in or both, not {direction:?}"));
+    }
+    let qos = word(2).unwrap_or("0");
+    let qos = count(qos).ok().filter(|qos| (0..=2).contains(qos));
+    let qos = qos.ok_or("needs a QoS from 0 to 2 behind the direction")?;
+    let prefix = |at| match word(at) {
+        None | Some("\"\"") => String::new(),
+        Some(prefix) => prefix.to_owned(),
+    };
+    let pattern = prefix(0);
+    let entries = [
+        ("filter", Value::Text(pattern)),
+        ("direction", Value::Text(direction.into())),
+        ("qos", Value::Integer(qos)),
+        ("local_prefix", Value::Text(prefix(3))),
+        ("remote_prefix", Value::Text(prefix(4))),
+    ];
+    let entries = entries.map(|(key, value)| {
+        let origin = line.origin();
+        (key.to_owned(), Node { value, origin })
+    });
+    translation.bridge()?.topics.push(Node {
+        value: Value::Table(entries.into()),
+        origin: line.origin(),
+    });
+    Ok(())
+}
+
+/// `bridge_protocol_version mqttv31 | mqttv311 | mqttv50`
+pub fn version(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let version = match line.argument.as_str() {
+        "mqttv31" => "3.1",
+        "mqttv311" => "3.1.1",
+        "mqttv50" => "5",
+        other => return Err(format!("needs mqttv31, mqttv311 or mqttv50, not {other:?}")),
+    };
+    translation.set_bridge("protocol_version", Value::Text(version.into()), line)
+}
+
+/// `start_type automatic | lazy | once`
+pub fn start(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if !["automatic", "lazy", "once"].contains(&line.argument.as_str()) {
+        return Err(format!(
+            "needs automatic, lazy or once, not {:?}",
+            line.argument
+        ));
+    }
+    translation.set_bridge("start", Value::Text(line.argument.clone()), line)
+}
+
+/// `restart_timeout [base cap] | [constant]`, in seconds.
+pub fn restart(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let mut words = line.argument.split_whitespace();
+    let base = count(words.next().unwrap_or_default())?;
+    let cap = words.next().map_or(Ok(base), count)?;
+    if base < 1 || cap < base || words.next().is_some() {
+        return Err("needs one time, or the shortest and the longest, in seconds".into());
+    }
+    let seconds = |count: i64| Value::Text(format!("{count}s"));
+    translation.set_bridge("restart_pause", seconds(base), line)?;
+    translation.set_bridge("restart_pause_max", seconds(cap), line)
+}
+
+/// `cleansession true | false`
+pub fn clean_session(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let clean = Node {
+        value: Value::Bool(switch(&line.argument)?),
+        origin: line.origin(),
+    };
+    translation.bridge()?.clean = Some(clean);
+    Ok(())
+}
+
+/// `bridge_cafile file`, `bridge_capath directory`
+pub fn authority(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if line.argument.is_empty() {
+        return Err("needs a path".into());
+    }
+    let node = Node {
+        value: Value::Text(line.argument.clone()),
+        origin: line.origin(),
+    };
+    translation.bridge()?.authorities.push(node);
+    Ok(())
+}
+
+/// `bridge_tls_use_os_certs true | false`
+pub fn system_authorities(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let wanted = switch(&line.argument)?;
+    translation.bridge()?.system_authorities = wanted;
+    Ok(())
+}
+
+/// `bridge_alpn name`
+pub fn alpn(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let name = Node {
+        value: Value::Text(line.argument.clone()),
+        origin: line.origin(),
+    };
+    translation.set_bridge("tls.alpn", Value::List(vec![name]), line)
+}
+
+/// `bridge_tls_version tlsv1.3 | tlsv1.2`
+pub fn tls_version(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let version = match line.argument.as_str() {
+        "tlsv1.3" => "1.3",
+        "tlsv1.2" => "1.2",
+        "tlsv1.1" => return Err("TLS 1.1 is not offered, as it is broken; use tlsv1.2".into()),
+        other => return Err(format!("needs tlsv1.3 or tlsv1.2, not {other:?}")),
+    };
+    translation.set_bridge("tls.min_version", Value::Text(version.into()), line)
+}
+
+/// `bridge_require_ocsp true | false`
+pub fn ocsp(_: &mut Translation, line: &Line) -> Result<(), String> {
+    match switch(&line.argument)? {
+        false => Ok(()),
+        true => Err(
+            "stapled answers of the authority (OCSP) are not looked at; remove it, and trust an \
+             authority whose certificates do not last long"
+                .into(),
+        ),
+    }
+}
