@@ -24,13 +24,15 @@
 //! that a message crossed. Two bridges that face each other with the same topics are better one:
 //! each message comes back once before it is recognized, and in version 3 it goes on for ever.
 //!
-//! Start reading at [`BridgeSettings`], then `glue.rs`, which holds all together, and `pipe.rs`,
-//! where a message's way is.
+//! Start reading at [`BridgeSettings`], then `glue.rs`, which holds all together, and `intake.rs`
+//! and `pipe.rs`, where a message's way is.
 #![forbid(unsafe_code)]
 
 mod backoff;
 mod client;
 mod glue;
+mod greeting;
+mod intake;
 mod link;
 mod map;
 mod pipe;

@@ -1,14 +1,23 @@
 //! A connection of one side: away, on its way, or there.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
+use std::time::Duration;
 
 use dunlin_session::SessionState;
-use dunlin_time::{Monotonic, Now};
+use dunlin_time::{Clock, Monotonic, Now};
 
 use crate::backoff::Backoff;
-use crate::client::{Greeted, Refused, Side};
+use crate::client::Side;
+use crate::greeting::{Greeted, Introduction, Refused};
 use crate::settings::Restart;
+
+/// Our own broker is back sooner than another.
+const LOCAL_RESTART: Restart = Restart {
+    base: Duration::from_millis(100),
+    cap: Some(Duration::from_secs(5)),
+};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Greeted, Refused>> + Send>>;
 
@@ -57,6 +66,10 @@ impl Link {
         }
     }
 
+    pub fn to_own_broker() -> Self {
+        Link::new(LOCAL_RESTART)
+    }
+
     /// What happens next. May be dropped at any time.
     pub async fn turn(&mut self, read: bool) -> Turn {
         if let Some(why) = self.overdue.take() {
@@ -76,6 +89,25 @@ impl Link {
     {
         let attempt = attempt(std::mem::take(&mut self.state));
         self.stage = Stage::Connecting(Box::pin(attempt));
+    }
+
+    /// Begins to connect over a stream to our own broker.
+    pub fn begin_here(
+        &mut self,
+        stream: io::Result<UnixStream>,
+        introduction: Introduction,
+        clock: Clock,
+    ) {
+        let stream = stream.and_then(|stream| {
+            stream.set_nonblocking(true)?;
+            tokio::net::UnixStream::from_std(stream)
+        });
+        self.begin(|state| async move {
+            match stream {
+                Ok(stream) => introduction.greet(Box::new(stream), state, clock).await,
+                Err(error) => Err(Refused::unreached(error.to_string(), state)),
+            }
+        });
     }
 
     /// It is there.

@@ -6,14 +6,14 @@
 //! is the server's to keep short-lived), `bridge_tls_version tlsv1.1` (withdrawn by RFC 8996), and
 //! `message_size_limit`, which is the broker's own limit and no part of a bridge.
 
+mod check;
+mod clients;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use dunlin_codec::{Qos, Version};
-
-/// Mosquitto's `max_inflight_messages`.
-const V3_WINDOW: u16 = 20;
 
 /// Everything that one bridge is told.
 ///
@@ -249,126 +249,5 @@ impl Default for BridgeSettings {
             loop_detection: true,
             tls: None,
         }
-    }
-}
-
-impl BridgeSettings {
-    /// # Errors
-    /// What is missing or out of its bounds.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let most = dunlin_session::client::Options::MAXIMUM_INFLIGHT;
-        let lazy = match self.start {
-            Start::Lazy { threshold, .. } => (1..=10_000).contains(&threshold),
-            _ => true,
-        };
-        let v5 = self.version.has_properties();
-        let wrong = [
-            (self.name.is_empty(), "has no name"),
-            (self.addresses.is_empty(), "has no address"),
-            (self.topics.is_empty(), "shares no topic"),
-            (self.keep_alive < 5, "keep alive is below 5 seconds"),
-            (!lazy, "threshold is not 1 to 10,000"),
-            (
-                self.receive_maximum == 0 || self.receive_maximum > most,
-                "receive maximum is not 1 to 64,511",
-            ),
-            (
-                self.maximum_inflight.is_some_and(|most| most == 0),
-                "maximum inflight is 0",
-            ),
-            (
-                self.max_incoming_packet_bytes < 256,
-                "the largest packet is below 256 bytes",
-            ),
-            (self.restart.base.is_zero(), "restart pause is zero"),
-            (
-                self.remote_password.is_some() && self.remote_username.is_none() && !v5,
-                "a password needs a user name in version 3",
-            ),
-        ];
-        match wrong.iter().find(|(is_wrong, _)| *is_wrong) {
-            Some((_, what)) => Err(format!("bridge {}: {what}", self.name)),
-            None => Ok(()),
-        }
-    }
-
-    /// `remote_clientid`, or what stands for it.
-    pub(crate) fn remote_id(&self) -> String {
-        let given = self.remote_client_id.clone();
-        given.unwrap_or_else(|| {
-            let machine = rustix::system::uname();
-            format!("{}.{}", self.name, machine.nodename().to_string_lossy())
-        })
-    }
-
-    /// `local_clientid`, or what stands for it.
-    pub(crate) fn local_id(&self) -> String {
-        let given = self.local_client_id.clone();
-        given.unwrap_or_else(|| format!("local.{}", self.remote_id()))
-    }
-
-    pub(crate) fn notification_topic(&self) -> String {
-        let given = self.notification_topic.clone();
-        given.unwrap_or_else(|| format!("$SYS/broker/connection/{}/state", self.remote_id()))
-    }
-
-    /// `maximum_inflight`, or what stands for it.
-    pub(crate) fn remote_window(&self) -> u16 {
-        let usual = match self.version.has_properties() {
-            true => self.receive_maximum,
-            false => self.receive_maximum.min(V3_WINDOW),
-        };
-        self.maximum_inflight.unwrap_or(usual)
-    }
-
-    pub(crate) fn local_clean(&self) -> bool {
-        self.local_clean_session.unwrap_or(self.clean_session)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn minimal() -> BridgeSettings {
-        BridgeSettings {
-            name: "b".into(),
-            addresses: vec!["far".into()],
-            topics: vec![TopicRule::default()],
-            ..BridgeSettings::default()
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        assert_eq!(minimal().check(), Ok(()));
-        type Change = fn(&mut BridgeSettings);
-        let cases: [(Change, &str); 4] = [
-            (|s| s.topics.clear(), "bridge b: shares no topic"),
-            (|s| s.addresses.clear(), "bridge b: has no address"),
-            (
-                |s| s.keep_alive = 4,
-                "bridge b: keep alive is below 5 seconds",
-            ),
-            (
-                |s| (s.version, s.remote_password) = (Version::Mqtt311, Some(vec![1])),
-                "bridge b: a password needs a user name in version 3",
-            ),
-        ];
-        for (change, expected) in cases {
-            let mut settings = minimal();
-            change(&mut settings);
-            assert_eq!(settings.check(), Err(expected.into()));
-        }
-    }
-
-    #[test]
-    fn names_follow_from_the_connection_and_the_machine() {
-        let mut settings = minimal();
-        assert!(settings.remote_id().starts_with("b."));
-        settings.remote_client_id = Some("far-id".into());
-        assert_eq!(settings.local_id(), "local.far-id");
-        let topic = "$SYS/broker/connection/far-id/state";
-        assert_eq!(settings.notification_topic(), topic);
     }
 }

@@ -63,23 +63,33 @@ pub(crate) fn config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String
 
 fn roots(paths: &[PathBuf]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
+    // A system's list may hold what we cannot use; those that were named were checked.
+    store.add_parsable_certificates(authorities(paths)?);
+    Ok(store)
+}
+
+/// The certificates in these files and directories; without any, those that the system trusts.
+///
+/// # Errors
+/// A file that cannot be read, holds something else, or a certificate that is no authority's.
+pub(crate) fn authorities(paths: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, String> {
     if paths.is_empty() {
         let bundle = SYSTEM.iter().map(Path::new).find(|path| path.is_file());
         let bundle = bundle.ok_or("tls: this system has no list of authorities; name some")?;
-        // A system's list may hold what we cannot use.
-        store.add_parsable_certificates(certificates(bundle)?);
-        return Ok(store);
+        return certificates(bundle);
     }
+    let mut all = Vec::new();
     for path in paths {
         for file in files(path)? {
             for certificate in certificates(&file)? {
-                store
-                    .add(certificate)
+                RootCertStore::empty()
+                    .add(certificate.clone())
                     .map_err(|error| format!("tls authority {}: {error}", file.display()))?;
+                all.push(certificate);
             }
         }
     }
-    Ok(store)
+    Ok(all)
 }
 
 /// A file itself, or the certificates in a directory.
