@@ -62,6 +62,7 @@ struct Held {
 
 /// What decides about a message's way.
 pub(crate) struct Gate<'g> {
+    pub now: Monotonic,
     pub topics: &'g Topics,
     pub traffic: &'g Traffic,
     /// What this bridge writes into [`CROSSED`].
@@ -115,6 +116,7 @@ impl Intake {
         let mut origin = Origin {
             number: self.last_number + 1,
             packet_id: None,
+            arrived: gate.now,
         };
         if let (Some(acknowledgement), Some(id)) = (incoming.acknowledgement, publish.packet_id) {
             let content = (incoming.topic.as_str(), publish.payload);
@@ -161,6 +163,7 @@ impl Intake {
             self.finished.push(Origin {
                 number: held.number,
                 packet_id: Some(id),
+                ..Origin::default()
             });
         }
         true
@@ -173,6 +176,17 @@ impl Intake {
             return Vec::new();
         }
         let mut batch = self.take(count);
+        batch.retain_mut(|mapped| {
+            let alive = mapped.age(now.monotonic);
+            if !alive {
+                traffic.dropped();
+                self.finished.push(mapped.origin);
+            }
+            alive
+        });
+        if batch.is_empty() {
+            return batch;
+        }
         let before: Vec<_> = batch.iter().map(|mapped| mapped.origin).collect();
         if let Err(Fault(fault)) = match self.from {
             Place::Local => map.egress(&mut batch),
@@ -232,7 +246,10 @@ impl Intake {
 
     /// Tells the source what has arrived.
     pub fn settle(&mut self, mut source: Option<&mut Side>) {
-        for Origin { number, packet_id } in self.finished.drain(..) {
+        for Origin {
+            number, packet_id, ..
+        } in self.finished.drain(..)
+        {
             let Some(id) = packet_id else {
                 continue;
             };

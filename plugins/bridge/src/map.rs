@@ -1,13 +1,15 @@
 //! Where a plugin may look at messages on their way.
 
 use std::fmt;
+use std::time::Duration;
 
 use dunlin_codec::{PacketId, PropertiesBuf, Qos};
+use dunlin_time::Monotonic;
 
 /// Changes messages between the two brokers.
 ///
 /// Called on the bridge's task, so a call must be over within milliseconds. A batch is what one
-/// read from a socket brought. A message that is taken out of it counts as delivered; one that is
+/// read from a socket brought, or what goes into one request of a webhook. A message that is taken out of it counts as delivered; one that is
 /// put in ([`Mapped::new`]) goes out without anybody waiting for it.
 pub trait Map: Send + Sync {
     /// Messages from our broker, with the topics that they will have in the other.
@@ -72,6 +74,8 @@ pub(crate) struct Origin {
     pub number: u64,
     /// Its packet id there, above QoS 0.
     pub packet_id: Option<PacketId>,
+    /// When it came; later, once its expiry was lowered.
+    pub arrived: Monotonic,
 }
 
 impl Mapped {
@@ -88,8 +92,53 @@ impl Mapped {
         }
     }
 
+    /// Takes the whole seconds since it came from its expiry; `false` if it has expired.
+    pub(crate) fn age(&mut self, now: Monotonic) -> bool {
+        let Some(expiry) = self.expiry else {
+            return true;
+        };
+        let seconds = (now - self.origin.arrived).as_secs();
+        let passed = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let Some(left) = expiry.checked_sub(passed) else {
+            return false;
+        };
+        self.expiry = Some(left);
+        self.origin.arrived = self.origin.arrived + Duration::from_secs(seconds);
+        true
+    }
+
+    /// Memory.
     pub(crate) fn bytes(&self) -> usize {
+        size_of::<Mapped>() + self.content_bytes()
+    }
+
+    /// Topic, properties and payload.
+    pub(crate) fn content_bytes(&self) -> usize {
         let properties = self.properties.as_properties().as_bytes().len();
-        size_of::<Mapped>() + self.topic.len() + self.payload.len() + properties
+        self.topic.len() + self.payload.len() + properties
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_grows_older_by_whole_seconds() {
+        let mut mapped = Mapped::new("t".into(), Vec::new());
+        assert!(mapped.age(Monotonic(u64::MAX)));
+        mapped.expiry = Some(3);
+        mapped.origin.arrived = Monotonic(500);
+        for (now, alive, left) in [
+            (1_400, true, 3),
+            (1_600, true, 2),
+            (2_400, true, 2),
+            (3_500, true, 0),
+            (4_499, true, 0),
+            (4_500, false, 0),
+        ] {
+            assert_eq!(mapped.age(Monotonic(now)), alive, "{now}");
+            assert_eq!(mapped.expiry, Some(left), "{now}");
+        }
     }
 }

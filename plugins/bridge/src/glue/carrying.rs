@@ -39,6 +39,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
         };
         let out = place == Place::Local;
         let gate = Gate {
+            now: now.monotonic,
             topics: &self.topics,
             traffic,
             identity: &self.identity,
