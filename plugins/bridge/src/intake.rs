@@ -295,6 +295,33 @@ impl Intake {
     }
 }
 
+/// For a destination that takes several messages at once.
+#[cfg(feature = "webhooks")]
+impl Intake {
+    /// How many of the first messages go together: at most `most`, with payloads of `most_bytes`
+    /// or one that is larger. And whether more would not fit.
+    pub fn portion(&self, most: usize, most_bytes: usize) -> (usize, bool) {
+        let mut bytes = 0;
+        let fits = |mapped: &&Mapped| {
+            bytes += mapped.payload.len();
+            bytes <= most_bytes
+        };
+        let fitting = self.queue.iter().take(most).take_while(fits).count();
+        let count = fitting.max(1);
+        (count, count == most || fitting < self.queue.len())
+    }
+
+    /// When the first message that waits came.
+    pub fn oldest(&self) -> Option<Monotonic> {
+        self.queue.front().map(|mapped| mapped.origin.arrived)
+    }
+
+    /// What waits for the map.
+    pub fn queue(&self) -> impl Iterator<Item = &Mapped> {
+        self.queue.iter()
+    }
+}
+
 impl Gate<'_> {
     /// Whether a message was carried by this bridge before, or by too many.
     fn has_crossed(&self, publish: &Publish<'_>) -> bool {
@@ -331,5 +358,34 @@ impl Gate<'_> {
             }
         }
         properties
+    }
+}
+
+#[cfg(all(test, feature = "webhooks"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portion_is_closed_by_number_or_bytes() {
+        let mut intake = Intake::new(Place::Local);
+        let sizes = |intake: &mut Intake, sizes: &[usize]| {
+            let messages = sizes.iter().map(|size| vec![0; *size]);
+            let messages = messages.map(|payload| Mapped::new("t".into(), payload));
+            intake.queue = messages.collect();
+        };
+        for (queue, expected) in [
+            (&[1, 1][..], (2, false)),
+            (&[1, 1, 1], (3, true)),
+            (&[1, 1, 1, 1], (3, true)),
+            (&[5, 5], (2, false)),
+            (&[5, 5, 0], (3, true)),
+            (&[5, 6], (1, true)),
+            (&[10], (1, false)),
+            (&[11], (1, true)),
+            (&[11, 1], (1, true)),
+        ] {
+            sizes(&mut intake, queue);
+            assert_eq!(intake.portion(3, 10), expected, "{queue:?}");
+        }
     }
 }

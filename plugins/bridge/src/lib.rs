@@ -1,4 +1,4 @@
-//! A bridge between the broker it runs in and another MQTT broker.
+//! Bridges between the broker that they run in and another MQTT broker, or a web server.
 //!
 //! A bridge is two MQTT clients glued together. The local one has a persistent session in our own
 //! broker: its queue is the spool, with the limits, the order and the recovery of every session.
@@ -24,6 +24,8 @@
 //! that a message crossed. Two bridges that face each other with the same topics are better one:
 //! each message comes back once before it is recognized, and in version 3 it goes on for ever.
 //!
+//! With the feature `webhooks` a web server may be the far end: `Webhook`.
+//!
 //! Start reading at [`BridgeSettings`], then `glue.rs`, which holds all together, and `intake.rs`
 //! and `pipe.rs`, where a message's way is.
 #![forbid(unsafe_code)]
@@ -41,6 +43,8 @@ mod settings;
 mod status;
 mod tls;
 mod topics;
+#[cfg(feature = "webhooks")]
+mod webhook;
 mod wire;
 
 use std::io;
@@ -51,6 +55,8 @@ pub use dunlin_codec::{PropertiesBuf, Qos, Version};
 pub use map::{Fault, Identity, Map, Mapped};
 pub use settings::{BridgeSettings, Direction, Restart, Start, TlsSettings, TopicRule};
 pub use status::{Status, Traffic};
+#[cfg(feature = "webhooks")]
+pub use webhook::{Webhook, WebhookSettings};
 
 use glue::Glue;
 use remote::Dialer;

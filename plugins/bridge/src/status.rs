@@ -1,4 +1,4 @@
-//! What a bridge has done, for metrics and the admin interface.
+//! What a bridge or a webhook has done, for metrics and the admin interface.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 /// Counted since the bridge was made; read at any time, from any thread.
 #[derive(Debug, Default)]
 pub struct Status {
-    /// The other broker has accepted us.
+    /// The other broker has accepted us; the web server took the last batch.
     pub connected: AtomicBool,
     /// Our own broker has.
     pub local_connected: AtomicBool,
@@ -15,9 +15,9 @@ pub struct Status {
     pub egress: Traffic,
     /// From the other broker to ours.
     pub ingress: Traffic,
-    /// Messages above QoS 0 sent to either broker and not confirmed.
+    /// Messages above QoS 0 sent to either broker and not confirmed; those of the open request.
     pub in_flight: AtomicU64,
-    /// Connections to the other broker after the first.
+    /// Connections to the other broker after the first; how often the web server was back.
     pub reconnects: AtomicU64,
     last_error: Mutex<Option<String>>,
 }

@@ -1,4 +1,4 @@
-//! Bridges between a `dunlin` and a `mosquitto`, each in a process of its own.
+//! Bridges between a `dunlin` and a `mosquitto`, each in a process of its own, and webhooks.
 
 mod crossing;
 mod losing;
@@ -6,4 +6,6 @@ mod peer;
 mod refusing;
 mod speed;
 mod starting;
+#[cfg(feature = "webhooks")]
+mod webhook;
 mod world;

@@ -4,9 +4,11 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
@@ -197,7 +199,18 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A bridge that runs.
+/// Ends when a bridge is to stop: when the test says so, or ends.
+pub struct Stopped(oneshot::Receiver<()>);
+
+impl Future for Stopped {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(context).map(drop)
+    }
+}
+
+/// A bridge that runs, or a webhook.
 pub struct Running {
     pub status: Arc<Status>,
     stop: Option<oneshot::Sender<()>>,
@@ -213,7 +226,16 @@ impl Running {
 
     pub fn mapped(settings: BridgeSettings, near: PathBuf, map: Arc<dyn Map>) -> Running {
         let bridge = Bridge::new(settings, map).expect("good settings");
-        let status = bridge.status();
+        Running::spawn(bridge.status(), async move |stopped| {
+            bridge.run(|| UnixStream::connect(&near), stopped).await
+        })
+    }
+
+    /// Runs what has this status, until `Stopped` ends.
+    pub fn spawn<R>(status: Arc<Status>, run: R) -> Running
+    where
+        R: AsyncFnOnce(Stopped) -> Result<(), String> + Send + 'static,
+    {
         let (stop, stopped) = oneshot::channel::<()>();
         let (abort, aborted) = oneshot::channel::<()>();
         let thread = thread::Builder::new().name(THREAD.into()).spawn(move || {
@@ -221,12 +243,8 @@ impl Running {
                 .enable_all()
                 .build();
             runtime.expect("a runtime").block_on(async {
-                let run = bridge.run(|| UnixStream::connect(&near), async {
-                    // A test that ends without stopping it stops it.
-                    let _ = stopped.await;
-                });
                 tokio::select! {
-                    ended = run => ended,
+                    ended = run(Stopped(stopped)) => ended,
                     Ok(()) = aborted => Ok(()),
                 }
             })
