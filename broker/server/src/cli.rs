@@ -207,6 +207,9 @@ pub fn report(loaded: &Loaded, plugins: &[String]) -> String {
         let addresses = bridge.addresses.join(", ");
         writeln!(out, "  bridge {} to {addresses}", bridge.name).ok();
     }
+    for webhook in &loaded.config.webhooks {
+        writeln!(out, "  webhook {} to {}", webhook.name, webhook.url).ok();
+    }
     writeln!(out, "{}", describe_store(&loaded.config)).ok();
     match print::toml(&loaded.config).as_str() {
         "" => out.push_str("Everything else is at its default.\n"),

@@ -71,6 +71,8 @@ fn named_files(config: &Config) -> Vec<PathBuf> {
         }
     }
     files.extend(config.bridges.iter().flat_map(Bridge::files));
+    let webhooks = config.webhooks.iter();
+    files.extend(webhooks.flat_map(|webhook| webhook.authorities.clone()));
     for plugin in &config.plugins {
         files.push(plugin.path.clone());
         files.extend(plugin.cases.clone());

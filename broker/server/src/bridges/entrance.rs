@@ -11,7 +11,7 @@ use dunlin_connection::{
 };
 use dunlin_net::{Accepted, Transport};
 
-use crate::config::{Bridge, Config, Listener};
+use crate::config::{Config, Listener};
 use crate::wiring;
 use crate::workers::{Arrival, Workers};
 
@@ -46,9 +46,9 @@ impl Entrance {
     }
 
     /// For one bridge, to the worker of that number.
-    pub fn way(&self, config: &Config, bridge: &Bridge, number: usize, access: Access) -> Arc<Way> {
+    pub fn way(&self, config: &Config, label: &str, number: usize, access: Access) -> Arc<Way> {
         let context = ListenerContext {
-            name: bridge.label().into(),
+            name: label.into(),
             transport: Transport::plain(),
             terms: ArcSwap::from_pointee(wiring::terms(config, &Listener::default())),
             access: ArcSwap::from_pointee(access),

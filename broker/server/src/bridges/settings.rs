@@ -61,7 +61,7 @@ pub fn settings(wanted: &Bridge) -> Result<BridgeSettings, String> {
 }
 
 /// The session here. No client that comes over a listener may have such an id.
-fn local_client_id(name: &str) -> String {
+pub fn local_client_id(name: &str) -> String {
     format!("{}{name}", dunlin_connection::BRIDGE_CLIENT_ID_PREFIX)
 }
 

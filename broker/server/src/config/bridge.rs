@@ -171,10 +171,15 @@ choices! {
     }
 }
 
+/// How access rules, plugins and logs call the way into this broker of a bridge or a webhook.
+pub fn label(name: &str) -> String {
+    format!("bridge/{name}")
+}
+
 impl Bridge {
     /// How access rules, plugins and logs call its way into this broker.
     pub fn label(&self) -> String {
-        format!("bridge/{}", self.name)
+        label(&self.name)
     }
 
     /// The files that it reads when it starts.

@@ -12,6 +12,7 @@ use super::node::Value;
 use super::plugin::Plugin;
 use super::scalar::{Scalar, setting_from_scalar};
 use super::secret::Secret;
+use super::webhook::Webhook;
 
 section! {
     /// The configuration of a broker. Its default is what `dunlin` runs without
@@ -47,6 +48,8 @@ section! {
         pub plugins: Vec<Plugin> = Vec::new(),
         /// Bridges: other brokers that messages are exchanged with.
         pub bridges: Vec<Bridge> = Vec::new(),
+        /// Webhooks: web servers that messages are sent to.
+        pub webhooks: Vec<Webhook> = Vec::new(),
         /// What clients may use.
         pub limits: Limits = Limits::default(),
         /// How sessions behave.

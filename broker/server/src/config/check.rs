@@ -66,6 +66,7 @@ pub fn check(
     }
     check.plugins(config);
     check.bridges(config);
+    check.webhooks(config);
 }
 
 pub(super) struct Check<'a> {

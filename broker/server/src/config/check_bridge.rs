@@ -1,4 +1,4 @@
-//! What only the whole configuration can tell of bridges. Addresses, filters and the contents of
+//! What only the whole configuration can tell of bridges and webhooks. Addresses, filters and the contents of
 //! files are checked by whoever runs them.
 
 use super::bridge::{Bridge, BridgeTls, BridgeVersion};
@@ -9,7 +9,8 @@ impl Check<'_> {
     pub(super) fn bridges(&mut self, config: &Config) {
         for (index, bridge) in config.bridges.iter().enumerate() {
             let path = format!("bridges[{index}]");
-            self.bridge_name(&config.bridges[..index], bridge, &path);
+            let earlier = config.bridges[..index].iter().map(|bridge| &bridge.name);
+            self.bridge_name(earlier, &bridge.name, &path);
             if bridge.addresses.is_empty() {
                 let text = "the bridge has no address; say where the other broker is";
                 self.problem(&format!("{path}.addresses"), text);
@@ -26,14 +27,39 @@ impl Check<'_> {
         }
     }
 
-    fn bridge_name(&mut self, earlier: &[Bridge], bridge: &Bridge, path: &str) {
+    pub(super) fn webhooks(&mut self, config: &Config) {
+        for (index, webhook) in config.webhooks.iter().enumerate() {
+            let path = format!("webhooks[{index}]");
+            let bridges = config.bridges.iter().map(|bridge| &bridge.name);
+            let earlier = config.webhooks[..index].iter().map(|webhook| &webhook.name);
+            self.bridge_name(bridges.chain(earlier), &webhook.name, &path);
+            if webhook.url.is_empty() {
+                let text = "is missing; it says where requests go, as \"https://example.org/mqtt\"";
+                self.problem(&format!("{path}.url"), text);
+            }
+            if webhook.topics.is_empty() {
+                let text = "is missing; without topics nothing is sent";
+                self.problem(&format!("{path}.topics"), text);
+            }
+            for (at, authority) in webhook.authorities.iter().enumerate() {
+                self.file_or_directory(&format!("{path}.authorities[{at}]"), authority);
+            }
+        }
+    }
+
+    fn bridge_name<'n>(
+        &mut self,
+        mut earlier: impl Iterator<Item = &'n String>,
+        name: &String,
+        path: &str,
+    ) {
         let key = format!("{path}.name");
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if bridge.name.is_empty() || bridge.name.len() > 64 || !bridge.name.bytes().all(fits) {
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
             let text = "needs 1 to 64 letters, digits, \"-\", \"_\" and \".\", as \"cloud\"";
             self.problem(&key, text);
-        } else if earlier.iter().any(|other| other.name == bridge.name) {
-            let text = format!("another bridge is called {:?} already", bridge.name);
+        } else if earlier.any(|other| other == name) {
+            let text = format!("a bridge or webhook is called {name:?} already");
             self.problem(&key, &text);
         }
     }
@@ -108,6 +134,18 @@ mod tests {
             ("tls = { certificate = \"c\" }", "together"),
             ("tls = { cerificate = \"c\" }", "certificate"),
             ("direction = \"out\"", "direction"),
+            (
+                "[[webhooks]]\nname = \"one\"\nurl = \"http://a\"\ntopics = [\"#\"]",
+                "\"one\" already",
+            ),
+            (
+                "[[webhooks]]\nname = \"two\"\ntopics = [\"#\"]",
+                "where requests go",
+            ),
+            (
+                "[[webhooks]]\nname = \"two\"\nurl = \"http://a\"",
+                "nothing is sent",
+            ),
         ] {
             let problems = problems(more);
             assert_eq!(problems.len(), 1, "{more}: {problems:?}");

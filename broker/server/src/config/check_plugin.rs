@@ -6,6 +6,7 @@ use super::broker::Config;
 use super::check::Check;
 use super::listener::Listener;
 use super::plugin::{KeySet, Plugin};
+use super::webhook::Webhook;
 
 impl Check<'_> {
     pub(super) fn plugins(&mut self, config: &Config) {
@@ -21,7 +22,9 @@ impl Check<'_> {
             self.file(&format!("{path}.cases"), plugin.cases.as_deref());
             for (at, name) in plugin.listeners.iter().enumerate() {
                 let listeners = config.listeners.iter().map(Listener::label);
-                let mut labels = listeners.chain(config.bridges.iter().map(Bridge::label));
+                let bridges = config.bridges.iter().map(Bridge::label);
+                let webhooks = config.webhooks.iter().map(Webhook::label);
+                let mut labels = listeners.chain(bridges).chain(webhooks);
                 if !labels.any(|label| label == *name) {
                     let text = format!("no listener is called {name:?}");
                     self.problem(&format!("{path}.listeners[{at}]"), &text);

@@ -34,6 +34,7 @@ pub mod reference;
 pub mod scalar;
 pub mod secret;
 pub mod setting;
+pub mod webhook;
 
 pub use address::ListenAddress;
 pub use bridge::{Bridge, BridgeDirection, BridgeStart, BridgeTls, BridgeTopic, BridgeVersion};
@@ -52,3 +53,4 @@ pub use plugin::{Digest, Grants, KeySet, OnFailure, Plugin, PluginLimits, Table}
 pub use problem::{Invalid, Problem};
 pub use quantity::ByteSize;
 pub use secret::Secret;
+pub use webhook::Webhook;

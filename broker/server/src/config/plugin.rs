@@ -158,12 +158,12 @@ impl Setting for Table {
 }
 
 impl Table {
-    /// The table as JSON, with the secrets that it points to.
+    /// The table of this key as JSON, with the secrets that it points to.
     ///
     /// # Errors
     /// A file or variable that is not there, with the key.
-    pub fn resolve(&self) -> Result<Json, String> {
-        table(&self.0, "config")
+    pub fn resolve(&self, key: &str) -> Result<Json, String> {
+        table(&self.0, key)
     }
 }
 
@@ -249,7 +249,10 @@ mod tests {
             file.path()
         );
         let loaded = from_toml(&text).expect("a good configuration");
-        let config = loaded.config.plugins[0].config.resolve().expect("a secret");
+        let config = loaded.config.plugins[0]
+            .config
+            .resolve("config")
+            .expect("a secret");
         let expected = serde_json::json!({
             "ratio": 0.5, "list": [1, true], "user": { "password": "hunter2" },
         });
@@ -260,7 +263,7 @@ mod tests {
         let loaded = from_toml(&missing).expect("a good configuration");
         let error = loaded.config.plugins[0]
             .config
-            .resolve()
+            .resolve("config")
             .expect_err("no variable");
         assert!(
             error.starts_with("config.user.password: environment variable"),

@@ -224,7 +224,7 @@ fn settings(wanted: &config::Plugin) -> Result<PluginSettings, String> {
     Ok(PluginSettings {
         path: wanted.path.clone(),
         sha256: wanted.sha256.map(|digest| digest.0),
-        config: wanted.config.resolve()?,
+        config: wanted.config.resolve("config")?,
         grants: Grants {
             random: wanted.grants.random,
             crypto: wanted.grants.crypto,

@@ -6,6 +6,7 @@ mod daemon;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hostile;
 #[path = "../support/scale.rs"]
 mod scale;
 mod sdk_readme;
