@@ -21,8 +21,9 @@ use crate::map::{Map, Mapped, Origin};
 use crate::status::Traffic;
 use crate::topics::Place;
 
-/// After a refusal that may pass, a message is tried again so often, after so long.
+/// A message that is refused without a reason is tried so often.
 const ATTEMPTS: u8 = 3;
+/// Before a message that was refused is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// One direction of a bridge.
@@ -177,17 +178,15 @@ impl Pipe {
             }
             return self.intake.finish(parcel.origin);
         }
-        let may_pass = matches!(
-            reason,
-            ReasonCode::UnspecifiedError
-                | ReasonCode::ImplementationSpecificError
-                | ReasonCode::QuotaExceeded
-        );
-        parcel.attempts += 1;
-        if may_pass && parcel.attempts < ATTEMPTS {
+        parcel.attempts = parcel.attempts.saturating_add(1);
+        let topic = parcel.message.topic();
+        if may_pass(reason, parcel.attempts) {
+            if parcel.attempts == 1 {
+                let reason = reason.name();
+                tracing::info!(topic, reason, "the other side of the bridge is asked again");
+            }
             return self.later.push_back((now.monotonic + PAUSE, parcel));
         }
-        let topic = parcel.message.topic();
         tracing::warn!(
             topic,
             reason = reason.name(),
@@ -262,6 +261,16 @@ impl Pipe {
     pub fn deadline(&self) -> Option<Monotonic> {
         let later = self.later.front().map(|(at, _)| *at);
         self.intake.deadline().into_iter().chain(later).min()
+    }
+}
+
+/// Whether a refusal may be over at the next attempt. No room, a full disk or a plugin that fails say
+/// nothing of the message: it is held for as long as that lasts.
+fn may_pass(reason: ReasonCode, attempts: u8) -> bool {
+    match reason {
+        ReasonCode::QuotaExceeded | ReasonCode::ImplementationSpecificError => true,
+        ReasonCode::UnspecifiedError => attempts < ATTEMPTS,
+        _ => false,
     }
 }
 

@@ -45,7 +45,7 @@ section! {
         pub session_expiry: Option<Duration> = None,
         /// The keep alive on both sides, in whole seconds.
         pub keepalive: Duration = Duration::from_secs(60); 5_000..=65_535_000,
-        /// When it connects.
+        /// When the bridge connects.
         pub start: BridgeStart = BridgeStart::Automatic,
         /// With `start = "lazy"`: messages that wait when it connects.
         pub lazy_messages: u16 = 10; 1..=10_000,

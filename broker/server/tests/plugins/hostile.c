@@ -79,8 +79,15 @@ static void evil(answer *answer) {
     case GROW: while (__builtin_wasm_memory_grow(0, 16) != (size_t)-1) sink++; __builtin_trap();
     case TRAP: __builtin_trap();
     case WRONG: answer->effect = 9; break;
-    case LARGE: answer->has_scope = 1; answer->scope = (string){0, 1 << 24}; break;
-    case LOG: log_write(2, 0, 10 * 1000 * 1000); break;
+    case LARGE:
+      if (__builtin_wasm_memory_grow(0, 200) == (size_t)-1) __builtin_trap();
+      answer->has_scope = 1;
+      answer->scope = (string){0, 12 * 1024 * 1024};
+      break;
+    case LOG:
+      if (__builtin_wasm_memory_grow(0, 200) == (size_t)-1) __builtin_trap();
+      log_write(2, 0, 10 * 1000 * 1000);
+      break;
   }
 }
 

@@ -13,10 +13,10 @@ use super::support::{Client, id};
 const DEEDS: [(&str, &str); 7] = [
     ("an endless loop", "deadline"),
     ("an endless recursion", "trap"),
-    ("memory without end", "trap"),
+    ("memory without end", "memory"),
     ("a trap", "trap"),
     ("an answer of no type", "answer"),
-    ("an answer of 16 MiB", "answer"),
+    ("an answer of 12 MiB", "answer"),
     ("a log line of 10 MB", "answer"),
 ];
 
