@@ -93,7 +93,7 @@ impl Webhook {
     /// threads for what blocks. Dropped, it ends an open request at once.
     ///
     /// # Errors
-    /// None yet.
+    /// None: it goes on until it is stopped.
     pub async fn run(
         self,
         local: impl Fn() -> io::Result<UnixStream>,

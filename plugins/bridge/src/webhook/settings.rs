@@ -20,7 +20,7 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 const LOCAL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that one webhook is told.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSettings {
     /// The webhook's name in logs, and in the client id if none is given.
     pub name: String,
