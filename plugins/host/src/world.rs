@@ -15,11 +15,13 @@ pub enum Class {
     Acl,
     /// Passes, changes or drops what is published; inline.
     Filter,
+    /// Maps what a bridge carries; inline, on the bridge's own thread.
+    Bridge,
 }
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 3] = [Self::Auth, Self::Acl, Self::Filter];
+    pub const ALL: [Class; 4] = [Self::Auth, Self::Acl, Self::Filter, Self::Bridge];
 
     /// A word for logs and metrics, also the interface that it exports.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Class {
             Self::Auth => "auth",
             Self::Acl => "acl",
             Self::Filter => "filter",
+            Self::Bridge => "bridge",
         }
     }
 
@@ -36,10 +39,11 @@ impl Class {
             Self::Auth => "auth-plugin",
             Self::Acl => "acl-plugin",
             Self::Filter => "filter-plugin",
+            Self::Bridge => "bridge-plugin",
         }
     }
 
-    /// Whether workers call it, who must not wait.
+    /// Whether the thread that calls it is one that must not wait.
     pub(crate) fn is_inline(self) -> bool {
         self != Self::Auth
     }
@@ -90,7 +94,9 @@ fn class(exports: &[&str]) -> Result<Class, String> {
     let mut interfaces = Vec::new();
     for name in exports.iter().filter(|name| name.starts_with("dunlin:")) {
         match interface(name) {
-            Some(interface @ ("plugin" | "auth" | "acl" | "filter")) => interfaces.push(interface),
+            Some(interface @ ("plugin" | "auth" | "acl" | "filter" | "bridge")) => {
+                interfaces.push(interface);
+            }
             _ => {
                 return Err(format!(
                     "it exports {name}, which dunlin:plugin@{SERVED}x has not; build it with the \
@@ -107,8 +113,8 @@ fn class(exports: &[&str]) -> Result<Class, String> {
         [class] => class,
         [] => {
             return Err(
-                "it exports none of the interfaces auth, acl and filter of dunlin:plugin@0.1.0, so \
-                 it is no plugin; see sdk/README.md"
+                "it exports none of the interfaces auth, acl, filter and bridge of \
+                 dunlin:plugin@0.1.0, so it is no plugin; see sdk/README.md"
                     .into(),
             );
         }
@@ -169,6 +175,7 @@ mod tests {
             ("dunlin:plugin/auth@0.1.0", Class::Auth),
             ("dunlin:plugin/acl@0.1.7", Class::Acl),
             ("dunlin:plugin/filter@0.1.0", Class::Filter),
+            ("dunlin:plugin/bridge@0.1.0", Class::Bridge),
         ] {
             assert_eq!(class(&both(name)), Ok(expected));
             assert!(
