@@ -75,6 +75,9 @@ pub(crate) struct Found {
 /// only adds interfaces.
 const SERVED: &str = "0.1.";
 
+/// The versions that stand in `sdk/wit`.
+const KNOWN: &str = "0.1.0";
+
 /// Finds out by names; types are checked when it is linked.
 ///
 /// # Errors
@@ -93,7 +96,7 @@ pub(crate) fn find(engine: &Engine, component: &Component) -> Result<Found, Stri
 fn class(exports: &[&str]) -> Result<Class, String> {
     let mut interfaces = Vec::new();
     for name in exports.iter().filter(|name| name.starts_with("dunlin:")) {
-        match interface(name) {
+        match interface(name)? {
             Some(interface @ ("plugin" | "auth" | "acl" | "filter" | "bridge")) => {
                 interfaces.push(interface);
             }
@@ -134,7 +137,7 @@ fn class(exports: &[&str]) -> Result<Class, String> {
 }
 
 fn import(class: Class, name: &str) -> Result<&str, String> {
-    match interface(name) {
+    match interface(name)? {
         Some(interface) if class.may_import(interface) => Ok(interface),
         Some("http") => Err(format!(
             "it imports http, which the world {} has not: it must answer at once",
@@ -151,10 +154,20 @@ fn import(class: Class, name: &str) -> Result<&str, String> {
     }
 }
 
-/// `acl` of `dunlin:plugin/acl@0.1.0`.
-fn interface(name: &str) -> Option<&str> {
-    let (interface, version) = name.strip_prefix("dunlin:plugin/")?.split_once('@')?;
-    version.starts_with(SERVED).then_some(interface)
+/// `acl` of `dunlin:plugin/acl@0.1.0`; `None` of what is none of the contract's.
+///
+/// # Errors
+/// If it is of a version that is not served.
+fn interface(name: &str) -> Result<Option<&str>, String> {
+    let ours = name.strip_prefix("dunlin:plugin/");
+    match ours.and_then(|rest| rest.split_once('@')) {
+        Some((interface, version)) if version.starts_with(SERVED) => Ok(Some(interface)),
+        Some(_) => Err(format!(
+            "it is built against {name}, but this broker knows {KNOWN} of dunlin:plugin; build it \
+             with the SDK of this broker, or use a broker that knows its version"
+        )),
+        None => Ok(None),
+    }
 }
 
 /// The grants that imports need.
