@@ -53,7 +53,8 @@ pub mod dunlin {
             }
             #[allow(unused_unsafe, clippy::all)]
             /// Writes a line with the plugin's name. After 4 KiB it is cut; more than 100 lines a second are
-            /// counted and dropped.
+            /// counted and dropped. A line of more bytes than an answer may have, 1 MiB, ends the instance
+            /// and fails the call.
             #[allow(async_fn_in_trait)]
             pub fn write(level: Level, line: &str) -> () {
                 unsafe {
@@ -256,6 +257,8 @@ pub mod dunlin {
             impl ::core::error::Error for TokenError {}
             #[allow(unused_unsafe, clippy::all)]
             /// Whether a password fits a hash in any form that `dunlin passwd` or `mosquitto_passwd` writes.
+            /// In plugins that must answer at once, which are all but those of the `auth-plugin` world, a
+            /// hash that is made to take long (PBKDF2, Argon2) is an error.
             #[allow(async_fn_in_trait)]
             pub fn verify_password(
                 hash: &str,
@@ -593,7 +596,8 @@ pub mod dunlin {
                 pub headers: _rt::Vec<Property>,
                 /// Empty for none; at most 1 MiB.
                 pub body: _rt::Vec<u8>,
-                /// Milliseconds to wait; bounded by what is left of the plugin's own deadline.
+                /// Milliseconds to wait; bounded by what is left of the plugin's own deadline, of which a
+                /// tenth, at most 50 ms, is kept for making something of the answer.
                 pub timeout_ms: u32,
             }
             impl ::core::fmt::Debug for Request {

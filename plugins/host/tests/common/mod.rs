@@ -169,12 +169,20 @@ pub fn contract() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/wit/0.1.0")
 }
 
-pub fn componentize(world: &str, mut module: Vec<u8>) -> Vec<u8> {
+pub fn componentize(world: &str, module: Vec<u8>) -> Vec<u8> {
+    let included = format!("include dunlin:plugin/{world}@0.1.0;");
+    componentize_with(&included, module)
+}
+
+/// A component of a world of its own, in WIT.
+pub fn componentize_with(world: &str, mut module: Vec<u8>) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(contract()).expect("a valid contract");
+    resolve.push_dir(contract()).expect("a valid contract");
+    let text = format!("package example:fixture; world fixture {{ {world} }}");
+    let package = resolve.push_str("fixture.wit", &text).expect("valid WIT");
     let world = resolve
-        .select_world(&[package], Some(world))
-        .expect("a world of the contract");
+        .select_world(&[package], None)
+        .expect("there is one world");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("a core module");
     ComponentEncoder::default()
