@@ -31,6 +31,20 @@ macro_rules! auth {
     };
 }
 
+/// Makes a `bridge-plugin` of a type that implements [`Bridge`](crate::Bridge).
+#[macro_export]
+macro_rules! bridge {
+    ($plugin:ty) => {
+        $crate::__export!(
+            $plugin,
+            Bridge,
+            bridge,
+            __export_dunlin_plugin_bridge_0_1_0_cabi,
+            BRIDGE_PLUGIN
+        );
+    };
+}
+
 /// Makes a `filter-plugin` of a type that implements [`Filter`](crate::Filter).
 #[macro_export]
 macro_rules! filter {

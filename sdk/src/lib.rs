@@ -1,7 +1,8 @@
 //! What a plugin of the Dunlin MQTT broker is written with.
 //!
 //! A plugin is a type that serde reads from the plugin's configuration, that implements [`Plugin`]
-//! and one of [`Acl`], [`Auth`] and [`Filter`], and that the macro of the same name exports:
+//! and one of [`Acl`], [`Auth`], [`Bridge`] and [`Filter`], and that the macro of the same name
+//! exports:
 //!
 //! ```
 //! use dunlin_sdk::{Acl, Answer, Client, Manifest, Plugin, Question};
@@ -49,6 +50,7 @@ use mock::imports as host;
 
 pub mod acl;
 pub mod auth;
+pub mod bridge;
 pub mod broker;
 mod client;
 pub mod clock;
@@ -66,6 +68,7 @@ pub mod topic;
 
 pub use acl::{Acl, Action, Answer, Effect, Question};
 pub use auth::{Auth, Denial, Grant, Outcome, Permission, Request, Rule, Step};
+pub use bridge::{Bridge, Fate, Mapped};
 pub use client::{Client, Property, Qos};
 pub use filter::{Filter, Message, Replacement, Verdict};
 pub use manifest::{Import, Manifest};

@@ -16,10 +16,16 @@ world everything {
     include dunlin:plugin/auth-plugin@0.1.0;
     include dunlin:plugin/acl-plugin@0.1.0;
     include dunlin:plugin/filter-plugin@0.1.0;
+    include dunlin:plugin/bridge-plugin@0.1.0;
 }
 ";
 
-const WORLDS: [&str; 3] = ["auth-plugin", "acl-plugin", "filter-plugin"];
+const WORLDS: [&str; 4] = [
+    "auth-plugin",
+    "acl-plugin",
+    "filter-plugin",
+    "bridge-plugin",
+];
 
 #[test]
 fn committed_bindings_are_up_to_date() {

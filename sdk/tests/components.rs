@@ -14,6 +14,7 @@ fn built_plugins_export_their_world() {
         ("auth-http", "auth", &["http"]),
         ("auth-jwt", "auth", &["crypto"]),
         ("auth-scram", "auth", &["random"]),
+        ("bridge-map", "bridge", &[]),
         ("filter-json", "filter", &[]),
     ] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist");

@@ -6,5 +6,7 @@
 mod acl;
 #[path = "../templates/auth/src/lib.rs"]
 mod auth;
+#[path = "../templates/bridge/src/lib.rs"]
+mod bridge;
 #[path = "../templates/filter/src/lib.rs"]
 mod filter;

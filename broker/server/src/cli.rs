@@ -117,6 +117,8 @@ pub enum Kind {
     Acl,
     /// Who clients are
     Auth,
+    /// What becomes of what bridges carry
+    Bridge,
     /// What becomes of what clients publish
     Filter,
 }

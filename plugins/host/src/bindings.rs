@@ -1,6 +1,6 @@
 //! The contract in Rust, made from `sdk/wit` by wasmtime.
 //!
-//! One world that has all exports of the three: only its parts are used.
+//! One world that has all exports of all: only its parts are used.
 #![allow(
     unsafe_code,
     reason = "generated: its calls are checked when an export is loaded"
@@ -21,6 +21,7 @@ wasmtime::component::bindgen!({
             include dunlin:plugin/auth-plugin@0.1.0;
             include dunlin:plugin/acl-plugin@0.1.0;
             include dunlin:plugin/filter-plugin@0.1.0;
+            include dunlin:plugin/bridge-plugin@0.1.0;
         }
     ",
     world: "dunlin:host/every",

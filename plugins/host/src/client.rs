@@ -89,6 +89,14 @@ pub(crate) fn contract_qos(qos: Qos) -> ContractQos {
     }
 }
 
+pub(crate) fn codec_qos(qos: ContractQos) -> Qos {
+    match qos {
+        ContractQos::AtMostOnce => Qos::AtMostOnce,
+        ContractQos::AtLeastOnce => Qos::AtLeastOnce,
+        ContractQos::ExactlyOnce => Qos::ExactlyOnce,
+    }
+}
+
 /// User properties, in their order.
 pub(crate) fn user_properties<'a>(properties: Properties<'a>) -> Vec<(&'a str, &'a str)> {
     match properties.is_empty() {

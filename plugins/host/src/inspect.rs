@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Class, GrantName, Host, Limits, LoadError, Manifest, acl::AclWorld, auth::AuthWorld,
-    filter::FilterWorld, host::Runtime, load::describe, world::needed,
+    bridge::BridgeWorld, filter::FilterWorld, host::Runtime, load::describe, world::needed,
 };
 
 /// What `dunlin plugin check` tells of a component.
@@ -44,6 +44,7 @@ fn look_at(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<Inspection, String> {
         Class::Auth => describe::<AuthWorld>(runtime, name, &linked, &limits)?.0,
         Class::Acl => describe::<AclWorld>(runtime, name, &linked, &limits)?.0,
         Class::Filter => describe::<FilterWorld>(runtime, name, &linked, &limits)?.0,
+        Class::Bridge => describe::<BridgeWorld>(runtime, name, &linked, &limits)?.0,
     };
     Ok(Inspection {
         class: linked.class,

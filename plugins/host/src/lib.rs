@@ -2,8 +2,8 @@
 //!
 //! A [`Host`] loads components that implement a world of `sdk/wit` and gives each as one of the
 //! ports of `dunlin-auth`: an [`AuthPlugin`] is an `Authenticator`, an [`AclPlugin`] an
-//! `Authorizer`, a [`FilterPlugin`] a `PublishFilter`. Start with [`Host::load`] and
-//! [`PluginSettings`].
+//! `Authorizer`, a [`FilterPlugin`] a `PublishFilter`. A [`BridgePlugin`] stands alone: whoever has
+//! bridges joins it to them. Start with [`Host::load`] and [`PluginSettings`].
 //!
 //! ```text
 //!   file -> hash -> compile (or cache) -> link -> describe -> grants -> schema -> configure
@@ -27,6 +27,8 @@ mod auth;
 mod auth_words;
 mod bindings;
 mod breaker;
+mod bridge;
+mod bridge_words;
 mod cache;
 mod cases;
 mod client;
@@ -54,6 +56,8 @@ mod world;
 pub use acl::AclPlugin;
 pub use auth::AuthPlugin;
 pub use breaker::BreakerState;
+pub use bridge::BridgePlugin;
+pub use bridge_words::{BridgeMapped, BridgeMessage, MappedMessage};
 pub use cases::{Case, Replayed, parse_cases, replay};
 pub use dunlin_plugin_services::{KeySetSettings, KeySource, Number};
 pub use error::LoadError;

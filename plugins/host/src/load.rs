@@ -14,9 +14,11 @@ use dunlin_plugin_services::{Http, KeySetSettings, KeySets, LogLimit, Numbers};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    AclPlugin, AuthPlugin, Class, FilterPlugin, Grants, Limits, Manifest, Plugin, PluginSettings,
+    AclPlugin, AuthPlugin, BridgePlugin, Class, FilterPlugin, Grants, Limits, Manifest, Plugin,
+    PluginSettings,
     acl::AclWorld,
     auth::AuthWorld,
+    bridge::BridgeWorld,
     cache::{Origin, hex},
     cases,
     fault::{Fault, FaultKind},
@@ -57,6 +59,10 @@ pub(crate) fn load(
         Class::Filter => {
             let core = build::<FilterWorld>(runtime, name, settings, linked)?;
             Plugin::Filter(Arc::new(FilterPlugin::new(core, settings.on_failure)))
+        }
+        Class::Bridge => {
+            let core = build::<BridgeWorld>(runtime, name, settings, linked)?;
+            Plugin::Bridge(Arc::new(BridgePlugin::new(core)))
         }
     };
     if let Some(path) = &settings.cases {

@@ -101,7 +101,7 @@ impl Manifest {
                     "its manifest names {n} topics; at most {MAX_TOPICS} are allowed"
                 ));
             }
-            (Class::Auth | Class::Acl, 1..) => {
+            (Class::Auth | Class::Acl | Class::Bridge, 1..) => {
                 return Err("its manifest names topics, which only a filter plugin has".into());
             }
             _ => {}

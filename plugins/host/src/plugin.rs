@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{AclPlugin, AuthPlugin, Class, FilterPlugin, Manifest, Status, plugin_core::About};
+use crate::{
+    AclPlugin, AuthPlugin, BridgePlugin, Class, FilterPlugin, Manifest, Status, plugin_core::About,
+};
 
 /// A plugin that is loaded, configured and ready to be asked.
 ///
@@ -16,6 +18,8 @@ pub enum Plugin {
     Acl(Arc<AclPlugin>),
     /// Passes, changes or drops what is published.
     Filter(Arc<FilterPlugin>),
+    /// Maps what a bridge carries.
+    Bridge(Arc<BridgePlugin>),
 }
 
 impl Plugin {
@@ -25,6 +29,7 @@ impl Plugin {
             Self::Auth(plugin) => &plugin.core.shared.name,
             Self::Acl(plugin) => &plugin.core.shared.name,
             Self::Filter(plugin) => &plugin.core.shared.name,
+            Self::Bridge(plugin) => &plugin.core.shared.name,
         }
     }
 
@@ -34,6 +39,7 @@ impl Plugin {
             Self::Auth(_) => Class::Auth,
             Self::Acl(_) => Class::Acl,
             Self::Filter(_) => Class::Filter,
+            Self::Bridge(_) => Class::Bridge,
         }
     }
 
@@ -48,6 +54,7 @@ impl Plugin {
             Self::Auth(plugin) => plugin.core.status(),
             Self::Acl(plugin) => plugin.core.status(),
             Self::Filter(plugin) => plugin.core.status(),
+            Self::Bridge(plugin) => plugin.core.status(),
         }
     }
 
@@ -56,6 +63,7 @@ impl Plugin {
             Self::Auth(plugin) => &plugin.core.about,
             Self::Acl(plugin) => &plugin.core.about,
             Self::Filter(plugin) => &plugin.core.about,
+            Self::Bridge(plugin) => &plugin.core.about,
         }
     }
 }

@@ -86,13 +86,13 @@ pub struct Limits {
     /// Linear memory of an instance: 64 KiB to 256 MiB, by default 16 MiB.
     pub memory_bytes: usize,
     /// Time for a call: 1 ms to 60 s. A guest that computes is stopped within about 2 ms after it.
-    /// By default 5 s for an auth plugin, 1 ms for the others.
+    /// By default 5 s for an auth plugin, 50 ms for a bridge plugin, 1 ms for the others.
     pub deadline: Duration,
     /// Instances at a time: 1 to 128. They are made when calls need them. By default 16 for an auth
-    /// plugin, for the others 4 or the number of CPUs.
+    /// plugin, 1 for a bridge plugin, for the others 4 or the number of CPUs.
     pub instances: usize,
     /// Bytes that one answer, or the arguments of one import, may hold: 4 KiB to 16 MiB,
-    /// by default 1 MiB.
+    /// by default 1 MiB. A bridge plugin may have twice its batch besides.
     pub answer_bytes: usize,
 }
 
@@ -109,6 +109,7 @@ impl Limits {
         let (deadline, instances) = match class {
             Class::Auth => (Duration::from_secs(5), 16),
             Class::Acl | Class::Filter => (Duration::from_millis(1), cpus().clamp(4, 128)),
+            Class::Bridge => (Duration::from_millis(50), 1),
         };
         Limits {
             memory_bytes: 16 << 20,

@@ -15,11 +15,13 @@ pub enum Class {
     Acl,
     /// Passes, changes or drops what is published; inline.
     Filter,
+    /// Maps what a bridge carries; inline, on the bridge's own thread.
+    Bridge,
 }
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 3] = [Self::Auth, Self::Acl, Self::Filter];
+    pub const ALL: [Class; 4] = [Self::Auth, Self::Acl, Self::Filter, Self::Bridge];
 
     /// A word for logs and metrics, also the interface that it exports.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Class {
             Self::Auth => "auth",
             Self::Acl => "acl",
             Self::Filter => "filter",
+            Self::Bridge => "bridge",
         }
     }
 
@@ -36,10 +39,11 @@ impl Class {
             Self::Auth => "auth-plugin",
             Self::Acl => "acl-plugin",
             Self::Filter => "filter-plugin",
+            Self::Bridge => "bridge-plugin",
         }
     }
 
-    /// Whether workers call it, who must not wait.
+    /// Whether the thread that calls it is one that must not wait.
     pub(crate) fn is_inline(self) -> bool {
         self != Self::Auth
     }
@@ -71,6 +75,9 @@ pub(crate) struct Found {
 /// only adds interfaces.
 const SERVED: &str = "0.1.";
 
+/// The versions that stand in `sdk/wit`.
+const KNOWN: &str = "0.1.0";
+
 /// Finds out by names; types are checked when it is linked.
 ///
 /// # Errors
@@ -89,8 +96,10 @@ pub(crate) fn find(engine: &Engine, component: &Component) -> Result<Found, Stri
 fn class(exports: &[&str]) -> Result<Class, String> {
     let mut interfaces = Vec::new();
     for name in exports.iter().filter(|name| name.starts_with("dunlin:")) {
-        match interface(name) {
-            Some(interface @ ("plugin" | "auth" | "acl" | "filter")) => interfaces.push(interface),
+        match interface(name)? {
+            Some(interface @ ("plugin" | "auth" | "acl" | "filter" | "bridge")) => {
+                interfaces.push(interface);
+            }
             _ => {
                 return Err(format!(
                     "it exports {name}, which dunlin:plugin@{SERVED}x has not; build it with the \
@@ -107,8 +116,8 @@ fn class(exports: &[&str]) -> Result<Class, String> {
         [class] => class,
         [] => {
             return Err(
-                "it exports none of the interfaces auth, acl and filter of dunlin:plugin@0.1.0, so \
-                 it is no plugin; see sdk/README.md"
+                "it exports none of the interfaces auth, acl, filter and bridge of \
+                 dunlin:plugin@0.1.0, so it is no plugin; see sdk/README.md"
                     .into(),
             );
         }
@@ -128,7 +137,7 @@ fn class(exports: &[&str]) -> Result<Class, String> {
 }
 
 fn import(class: Class, name: &str) -> Result<&str, String> {
-    match interface(name) {
+    match interface(name)? {
         Some(interface) if class.may_import(interface) => Ok(interface),
         Some("http") => Err(format!(
             "it imports http, which the world {} has not: it must answer at once",
@@ -145,10 +154,20 @@ fn import(class: Class, name: &str) -> Result<&str, String> {
     }
 }
 
-/// `acl` of `dunlin:plugin/acl@0.1.0`.
-fn interface(name: &str) -> Option<&str> {
-    let (interface, version) = name.strip_prefix("dunlin:plugin/")?.split_once('@')?;
-    version.starts_with(SERVED).then_some(interface)
+/// `acl` of `dunlin:plugin/acl@0.1.0`; `None` of what is none of the contract's.
+///
+/// # Errors
+/// If it is of a version that is not served.
+fn interface(name: &str) -> Result<Option<&str>, String> {
+    let ours = name.strip_prefix("dunlin:plugin/");
+    match ours.and_then(|rest| rest.split_once('@')) {
+        Some((interface, version)) if version.starts_with(SERVED) => Ok(Some(interface)),
+        Some(_) => Err(format!(
+            "it is built against {name}, but this broker knows {KNOWN} of dunlin:plugin; build it \
+             with the SDK of this broker, or use a broker that knows its version"
+        )),
+        None => Ok(None),
+    }
 }
 
 /// The grants that imports need.
@@ -169,6 +188,7 @@ mod tests {
             ("dunlin:plugin/auth@0.1.0", Class::Auth),
             ("dunlin:plugin/acl@0.1.7", Class::Acl),
             ("dunlin:plugin/filter@0.1.0", Class::Filter),
+            ("dunlin:plugin/bridge@0.1.0", Class::Bridge),
         ] {
             assert_eq!(class(&both(name)), Ok(expected));
             assert!(

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use common::{Asked, Bench, Guest, answers, as_acl, bob, componentize, publish};
+use common::{Asked, Bench, Guest, answers, as_acl, bob, componentize, componentize_with, publish};
 use dunlin_auth::{Authorizer, Decision};
 use dunlin_plugins::{
     Class, Host, HostSettings, Limits, Plugin, PluginSettings, parse_cases, replay,
@@ -63,6 +63,22 @@ fn every_world_of_the_contract_is_served() {
         let error = bench.refusal(&bench.settings(&component)).to_string();
         assert!(error.contains("`describe` failed: trap"), "{error}");
     }
+}
+
+#[test]
+fn exports_that_no_world_names_are_ignored() {
+    let bench = Bench::new();
+    let core = Guest::acl(&answers(1, 0, None)).core();
+    let core = core.replacen("(memory ", r#"(func (export "init")) (memory "#, 1);
+    let module = wat::parse_str(core).expect("valid text");
+    let world = "include dunlin:plugin/acl-plugin@0.1.0; export init: func();";
+    let component = componentize_with(world, module);
+    let exported = component.windows(4).any(|name| name == b"init");
+    assert!(exported, "it is in the component");
+    let plugin = bench.host.load("fixture", &bench.settings(&component));
+    let plugin = plugin.expect("it loads");
+    let answer = as_acl(&plugin).authorize(&bob(), &publish("a"));
+    assert_eq!(answer.decision, Decision::Deny);
 }
 
 #[test]

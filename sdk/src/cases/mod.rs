@@ -9,6 +9,8 @@
 //!  "expect": [{"effect": "allow"}]}
 //! {"publish": {"client": {"client_id": "c"}, "message": {"topic": "a", "payload": "x"}},
 //!  "expect": "pass"}
+//! {"egress": {"bridge": "plant", "batch": [{"topic": "a", "payload": "x"}]},
+//!  "expect": [{"replace": {"origin": 0, "message": {"topic": "b"}}}]}
 //! ```
 //!
 //! Each stands on one line; lines that begin with `//` say nothing. Fields are those of the contract
@@ -19,13 +21,14 @@
 //! lists what the client answers when it is asked back. `expect` compares the fields that it names:
 //! `{"granted": {..}}`, `{"denied": "bad-credentials"}`, `{"denied": "unavailable", "what": ".."}`,
 //! `{"next": true}`, `{"continue": {"data": ".."}}`; a list of answers; `"pass"`, `{"drop": ".."}`,
-//! `{"replace": {..}}`.
+//! `{"replace": {..}}`; for a bridge (`egress`, `ingress`) a list of `{"pass": 0}`,
+//! `{"replace": {"origin": 0, "message": {..}}}` and `{"add": {..}}`, or `{"error": ".."}`.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use crate::{Acl, Auth, Filter, Outcome, Plugin, http, mock};
+use crate::{Acl, Auth, Bridge, Filter, Outcome, Plugin, http, mock};
 
 mod read;
 mod write;
@@ -82,6 +85,28 @@ pub fn filter<P: Filter>(config: &str, cases: &str) {
         let client = case.read(read::client(&published["client"]));
         let message = case.read(read::message(&published["message"]));
         case.compare(&write::verdict(&plugin.on_publish(&client, &message)));
+    }
+}
+
+/// Replays the cases of a [`Bridge`] plugin with this configuration (a JSON object).
+///
+/// # Panics
+/// If an answer is not what its case expects, or something is not what it should be.
+pub fn bridge<P: Bridge>(config: &str, cases: &str) {
+    for case in all(cases) {
+        let mut plugin = configured::<P>(config);
+        let out = !case.json["egress"].is_null();
+        let asked = &case.json[if out { "egress" } else { "ingress" }];
+        let (bridge, batch) = case.read(read::batch(asked));
+        let places = batch.len();
+        let mapped = match out {
+            true => plugin.egress_all(&bridge, batch),
+            false => plugin.ingress_all(&bridge, batch),
+        };
+        if let Ok(mapped) = &mapped {
+            case.read(write::check_places(mapped, places));
+        }
+        case.compare(&write::mapped(&mapped));
     }
 }
 

@@ -4,7 +4,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::{
-    Action, Client, Message, Property, Qos, Question, Request, auth::Certificate, http::Response,
+    Action, Client, Message, Property, Qos, Question, Request, auth::Certificate, bridge,
+    http::Response,
 };
 
 type Read<T> = Result<T, String>;
@@ -93,6 +94,43 @@ pub(super) fn message(json: &Value) -> Read<Message> {
         retain: json["retain"].as_bool().unwrap_or(false),
         user_properties: properties(&json["user_properties"])?,
         content_type: text(json, "content_type")?,
+    })
+}
+
+/// The bridge's name, and the messages that come to it.
+pub(super) fn batch(json: &Value) -> Read<(String, Vec<bridge::Message>)> {
+    fields(json, "egress or ingress", &["bridge", "batch"])?;
+    let batch = json["batch"].as_array().ok_or("a batch is a list")?;
+    let batch: Read<Vec<_>> = batch.iter().map(carried).collect();
+    Ok((text(json, "bridge")?.unwrap_or_default(), batch?))
+}
+
+fn carried(json: &Value) -> Read<bridge::Message> {
+    let known = [
+        "topic",
+        "payload",
+        "qos",
+        "retain",
+        "expires_in",
+        "text",
+        "content_type",
+        "response_topic",
+        "correlation_data",
+        "user_properties",
+    ];
+    fields(json, "message", &known)?;
+    let expires_in = json["expires_in"].as_u64().map(u32::try_from).transpose();
+    Ok(bridge::Message {
+        topic: text(json, "topic")?.ok_or("a message has a topic")?,
+        payload: optional_bytes(&json["payload"])?.unwrap_or_default(),
+        qos: qos(&json["qos"])?,
+        retain: json["retain"].as_bool().unwrap_or(false),
+        expires_in: expires_in.map_err(|_| "expires_in is too large")?,
+        text: json["text"].as_bool().unwrap_or(false),
+        content_type: text(json, "content_type")?,
+        response_topic: text(json, "response_topic")?,
+        correlation_data: optional_bytes(&json["correlation_data"])?,
+        user_properties: properties(&json["user_properties"])?,
     })
 }
 

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{Answer, Client, Grant, Manifest, Message, Question, Request, Step, Verdict};
+use crate::{
+    Answer, Client, Fate, Grant, Manifest, Mapped, Message, Question, Request, Step, Verdict,
+    bridge,
+};
 
 /// Echoes.
 #[derive(serde::Deserialize)]
@@ -42,6 +45,23 @@ impl Filter for Echo {
     }
 }
 
+impl Bridge for Echo {
+    fn egress(&mut self, bridge: &str, message: bridge::Message) -> Fate {
+        Fate::Replace(bridge::Message {
+            content_type: Some(bridge.into()),
+            ..message
+        })
+    }
+
+    fn ingress_all(&mut self, _: &str, batch: Vec<bridge::Message>) -> Result<Vec<Mapped>, String> {
+        match batch.as_slice() {
+            [] => Err("nothing".into()),
+            [one] => Ok(vec![Mapped::Add(one.clone()), Mapped::Pass(0)]),
+            _ => Ok(vec![Mapped::Pass(1), Mapped::Pass(0)]),
+        }
+    }
+}
+
 #[test]
 fn cases_are_replayed() {
     auth::<Echo>(
@@ -65,6 +85,21 @@ fn cases_are_replayed() {
         "{}",
         r#"{"publish": {"client": {}, "message": {"topic": "a", "payload": "x"}}, "expect": {"replace": {"payload": "x"}}}"#,
     );
+    super::bridge::<Echo>(
+        "{}",
+        r#"
+{"egress": {"bridge": "b", "batch": [{"topic": "a", "qos": 2, "expires_in": 7, "correlation_data": {"base64": "/w=="}}]}, "expect": [{"replace": {"origin": 0, "message": {"topic": "a", "qos": 2, "expires_in": 7, "content_type": "b", "correlation_data": {"base64": "/w=="}}}}]}
+{"ingress": {"bridge": "b", "batch": [{"topic": "a"}]}, "expect": [{"add": {"topic": "a"}}, {"pass": 0}]}
+{"ingress": {"batch": []}, "expect": {"error": "nothing"}}
+"#,
+    );
+}
+
+#[test]
+#[should_panic(expected = "not after those before it")]
+fn places_rise() {
+    let case = r#"{"ingress": {"batch": [{"topic": "a"}, {"topic": "b"}]}, "expect": []}"#;
+    super::bridge::<Echo>("{}", case);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::read;
-use crate::{Answer, Denial, Effect, Grant, Outcome, Permission, Rule, Verdict};
+use crate::{
+    Answer, Denial, Effect, Grant, Mapped, Outcome, Permission, Rule, Verdict, bridge::Message,
+};
 
 pub(super) fn outcome(outcome: &Outcome) -> Value {
     match outcome {
@@ -63,6 +65,53 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
             "content_type": replacement.content_type,
         }}),
     }
+}
+
+/// What the broker would not accept of a bridge plugin.
+pub(super) fn check_places(mapped: &[Mapped], batch: usize) -> Result<(), String> {
+    let mut next = 0;
+    for one in mapped {
+        let (Mapped::Pass(place) | Mapped::Replace(place, _)) = one else {
+            continue;
+        };
+        let place = *place as usize;
+        if place < next || place >= batch {
+            return Err(format!(
+                "the place {place} is beyond the batch, or not after those before it"
+            ));
+        }
+        next = place + 1;
+    }
+    Ok(())
+}
+
+pub(super) fn mapped(mapped: &Result<Vec<Mapped>, String>) -> Value {
+    let one = |mapped: &Mapped| match mapped {
+        Mapped::Pass(origin) => json!({"pass": origin}),
+        Mapped::Replace(origin, message) => {
+            json!({"replace": {"origin": origin, "message": carried(message)}})
+        }
+        Mapped::Add(message) => json!({"add": carried(message)}),
+    };
+    match mapped {
+        Ok(mapped) => mapped.iter().map(one).collect(),
+        Err(error) => json!({"error": error}),
+    }
+}
+
+fn carried(message: &Message) -> Value {
+    json!({
+        "topic": message.topic,
+        "payload": bytes(&message.payload),
+        "qos": message.qos as u8,
+        "retain": message.retain,
+        "expires_in": message.expires_in,
+        "text": message.text,
+        "content_type": message.content_type,
+        "response_topic": message.response_topic,
+        "correlation_data": message.correlation_data.as_deref().map(bytes),
+        "user_properties": message.user_properties,
+    })
 }
 
 /// A string, or base64 if it is not UTF-8.

@@ -53,7 +53,8 @@ pub mod dunlin {
             }
             #[allow(unused_unsafe, clippy::all)]
             /// Writes a line with the plugin's name. After 4 KiB it is cut; more than 100 lines a second are
-            /// counted and dropped.
+            /// counted and dropped. A line of more bytes than an answer may have, 1 MiB, ends the instance
+            /// and fails the call.
             #[allow(async_fn_in_trait)]
             pub fn write(level: Level, line: &str) -> () {
                 unsafe {
@@ -256,6 +257,8 @@ pub mod dunlin {
             impl ::core::error::Error for TokenError {}
             #[allow(unused_unsafe, clippy::all)]
             /// Whether a password fits a hash in any form that `dunlin passwd` or `mosquitto_passwd` writes.
+            /// In plugins that must answer at once, which are all but those of the `auth-plugin` world, a
+            /// hash that is made to take long (PBKDF2, Argon2) is an error.
             #[allow(async_fn_in_trait)]
             pub fn verify_password(
                 hash: &str,
@@ -593,7 +596,8 @@ pub mod dunlin {
                 pub headers: _rt::Vec<Property>,
                 /// Empty for none; at most 1 MiB.
                 pub body: _rt::Vec<u8>,
-                /// Milliseconds to wait; bounded by what is left of the plugin's own deadline.
+                /// Milliseconds to wait; bounded by what is left of the plugin's own deadline, of which a
+                /// tenth, at most 50 ms, is kept for making something of the answer.
                 pub timeout_ms: u32,
             }
             impl ::core::fmt::Debug for Request {
@@ -3834,6 +3838,1923 @@ pub mod exports {
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
                     [::core::mem::MaybeUninit::uninit(); 13
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
+            /// What becomes of messages on their way through a bridge between this broker and another.
+            ///
+            /// The broker has the connections and the queues. A message above QoS 0 is acknowledged where it came
+            /// from when what was made of it has arrived, or when it was left out.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod bridge {
+                use super::super::super::super::_rt;
+                pub type Property = super::super::super::super::dunlin::plugin::types::Property;
+                pub type Qos = super::super::super::super::dunlin::plugin::types::Qos;
+                /// A message on its way.
+                #[derive(Clone)]
+                pub struct Message {
+                    /// Topic name, as it is to be where it goes.
+                    pub topic: _rt::String,
+                    /// The application's bytes.
+                    pub payload: _rt::Vec<u8>,
+                    /// QoS to publish it with; a broker that takes less gets less.
+                    pub qos: Qos,
+                    /// RETAIN.
+                    pub retain: bool,
+                    /// Seconds that it may live from now; none without an end.
+                    pub expires_in: Option<u32>,
+                    /// Payload Format Indicator (MQTT 5, 3.3.2.3.2): the payload is said to be UTF-8.
+                    pub text: bool,
+                    /// Content Type (MQTT 5, 3.3.2.3.9).
+                    pub content_type: Option<_rt::String>,
+                    /// Response Topic (MQTT 5, 3.3.2.3.5).
+                    pub response_topic: Option<_rt::String>,
+                    /// Correlation Data (MQTT 5, 3.3.2.3.6).
+                    pub correlation_data: Option<_rt::Vec<u8>>,
+                    /// User properties. By those named `dunlin-bridge` bridges know what they have carried:
+                    /// they stay, or messages may go round in circles.
+                    pub user_properties: _rt::Vec<Property>,
+                }
+                impl ::core::fmt::Debug for Message {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Message")
+                            .field("topic", &self.topic)
+                            .field("payload", &self.payload)
+                            .field("qos", &self.qos)
+                            .field("retain", &self.retain)
+                            .field("expires-in", &self.expires_in)
+                            .field("text", &self.text)
+                            .field("content-type", &self.content_type)
+                            .field("response-topic", &self.response_topic)
+                            .field("correlation-data", &self.correlation_data)
+                            .field("user-properties", &self.user_properties)
+                            .finish()
+                    }
+                }
+                /// Another message in the place of one of the batch.
+                #[derive(Clone)]
+                pub struct Replacement {
+                    /// Which one: its place in the batch, from 0.
+                    pub origin: u32,
+                    /// All of the other one.
+                    pub message: Message,
+                }
+                impl ::core::fmt::Debug for Replacement {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Replacement")
+                            .field("origin", &self.origin)
+                            .field("message", &self.message)
+                            .finish()
+                    }
+                }
+                /// What goes on.
+                #[derive(Clone)]
+                pub enum Mapped {
+                    /// The message at this place of the batch, from 0, as it is.
+                    Pass(u32),
+                    /// Another in its place.
+                    Replace(Replacement),
+                    /// One that comes from none of the batch. It is published like the others, but nobody is
+                    /// told whether it has arrived.
+                    Add(Message),
+                }
+                impl ::core::fmt::Debug for Mapped {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        match self {
+                            Mapped::Pass(e) => {
+                                f.debug_tuple("Mapped::Pass").field(e).finish()
+                            }
+                            Mapped::Replace(e) => {
+                                f.debug_tuple("Mapped::Replace").field(e).finish()
+                            }
+                            Mapped::Add(e) => {
+                                f.debug_tuple("Mapped::Add").field(e).finish()
+                            }
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_egress_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        let result34 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let base33 = arg2;
+                            let len33 = arg3;
+                            let mut result33 = _rt::Vec::with_capacity(len33);
+                            for i in 0..len33 {
+                                let base = base33
+                                    .add(i * (16 + 15 * ::core::mem::size_of::<*const u8>()));
+                                let e33 = {
+                                    let l1 = *base.add(0).cast::<*mut u8>();
+                                    let l2 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len3 = l2;
+                                    let bytes3 = _rt::Vec::from_raw_parts(
+                                        l1.cast(),
+                                        len3,
+                                        len3,
+                                    );
+                                    let l4 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let l7 = i32::from(
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l8 = i32::from(
+                                        *base
+                                            .add(1 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l9 = i32::from(
+                                        *base
+                                            .add(4 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l11 = i32::from(
+                                        *base
+                                            .add(12 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l12 = i32::from(
+                                        *base
+                                            .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l16 = i32::from(
+                                        *base
+                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l20 = i32::from(
+                                        *base
+                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l24 = *base
+                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l25 = *base
+                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base32 = l24;
+                                    let len32 = l25;
+                                    let mut result32 = _rt::Vec::with_capacity(len32);
+                                    for i in 0..len32 {
+                                        let base = base32
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e32 = {
+                                            let l26 = *base.add(0).cast::<*mut u8>();
+                                            let l27 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len28 = l27;
+                                            let bytes28 = _rt::Vec::from_raw_parts(
+                                                l26.cast(),
+                                                len28,
+                                                len28,
+                                            );
+                                            let l29 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l30 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len31 = l30;
+                                            let bytes31 = _rt::Vec::from_raw_parts(
+                                                l29.cast(),
+                                                len31,
+                                                len31,
+                                            );
+                                            (_rt::string_lift(bytes28), _rt::string_lift(bytes31))
+                                        };
+                                        result32.push(e32);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base32,
+                                        len32 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    Message {
+                                        topic: _rt::string_lift(bytes3),
+                                        payload: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6)),
+                                        qos: super::super::super::super::dunlin::plugin::types::Qos::_lift(
+                                            l7 as u8,
+                                        ),
+                                        retain: _rt::bool_lift(l8 as u8),
+                                        expires_in: match l9 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l10 = *base
+                                                        .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i32>();
+                                                    l10 as u32
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        text: _rt::bool_lift(l11 as u8),
+                                        content_type: match l12 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l13 = *base
+                                                        .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l14 = *base
+                                                        .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len15 = l14;
+                                                    let bytes15 = _rt::Vec::from_raw_parts(
+                                                        l13.cast(),
+                                                        len15,
+                                                        len15,
+                                                    );
+                                                    _rt::string_lift(bytes15)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        response_topic: match l16 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l17 = *base
+                                                        .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l18 = *base
+                                                        .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len19 = l18;
+                                                    let bytes19 = _rt::Vec::from_raw_parts(
+                                                        l17.cast(),
+                                                        len19,
+                                                        len19,
+                                                    );
+                                                    _rt::string_lift(bytes19)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        correlation_data: match l20 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l21 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l22 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len23 = l22;
+                                                    <_ as From<
+                                                        _rt::Vec<_>,
+                                                    >>::from(_rt::Vec::from_raw_parts(l21.cast(), len23, len23))
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        user_properties: result32,
+                                    }
+                                };
+                                result33.push(e33);
+                            }
+                            _rt::cabi_dealloc(
+                                base33,
+                                len33 * (16 + 15 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            T_::egress(_rt::string_lift(bytes0), result33)
+                        };
+                        let ptr35 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result34 {
+                            Ok(e) => {
+                                *ptr35.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec57 = e;
+                                let len57 = vec57.len();
+                                let layout57 = _rt::alloc::Layout::from_size_align(
+                                        vec57.len()
+                                            * (16 + 17 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result57, _cleanup57) = crate::guest::memory::Cleanup::new(
+                                    layout57,
+                                );
+                                if let Some(cleanup) = _cleanup57 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec57.into_iter().enumerate() {
+                                    let base = result57
+                                        .add(i * (16 + 17 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        match e {
+                                            Mapped::Pass(e) => {
+                                                *base.add(0).cast::<u8>() = (0i32) as u8;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>() = _rt::as_i32(e);
+                                            }
+                                            Mapped::Replace(e) => {
+                                                *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                let Replacement { origin: origin36, message: message36 } = e;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>() = _rt::as_i32(origin36);
+                                                let Message {
+                                                    topic: topic37,
+                                                    payload: payload37,
+                                                    qos: qos37,
+                                                    retain: retain37,
+                                                    expires_in: expires_in37,
+                                                    text: text37,
+                                                    content_type: content_type37,
+                                                    response_topic: response_topic37,
+                                                    correlation_data: correlation_data37,
+                                                    user_properties: user_properties37,
+                                                } = message36;
+                                                let vec38 = (topic37.into_bytes()).into_boxed_slice();
+                                                let ptr38 = vec38.as_ptr().cast::<u8>();
+                                                let len38 = vec38.len();
+                                                ::core::mem::forget(vec38);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len38;
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr38.cast_mut();
+                                                let vec39 = <_ as Into<_rt::Vec<_>>>::into(payload37)
+                                                    .into_boxed_slice();
+                                                let ptr39 = vec39.as_ptr().cast::<u8>();
+                                                let len39 = vec39.len();
+                                                ::core::mem::forget(vec39);
+                                                *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len39;
+                                                *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr39.cast_mut();
+                                                *base
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (qos37.clone() as i32) as u8;
+                                                *base
+                                                    .add(1 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match retain37 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match expires_in37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(4 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(4 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                *base
+                                                    .add(12 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match text37 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match content_type37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec40 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr40 = vec40.as_ptr().cast::<u8>();
+                                                        let len40 = vec40.len();
+                                                        ::core::mem::forget(vec40);
+                                                        *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len40;
+                                                        *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr40.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match response_topic37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec41 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr41 = vec41.as_ptr().cast::<u8>();
+                                                        let len41 = vec41.len();
+                                                        ::core::mem::forget(vec41);
+                                                        *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len41;
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr41.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match correlation_data37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec42 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                                            .into_boxed_slice();
+                                                        let ptr42 = vec42.as_ptr().cast::<u8>();
+                                                        let len42 = vec42.len();
+                                                        ::core::mem::forget(vec42);
+                                                        *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len42;
+                                                        *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr42.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                let vec46 = user_properties37;
+                                                let len46 = vec46.len();
+                                                let layout46 = _rt::alloc::Layout::from_size_align(
+                                                        vec46.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result46, _cleanup46) = crate::guest::memory::Cleanup::new(
+                                                    layout46,
+                                                );
+                                                if let Some(cleanup) = _cleanup46 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec46.into_iter().enumerate() {
+                                                    let base = result46
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let (t43_0, t43_1) = e;
+                                                        let vec44 = (t43_0.into_bytes()).into_boxed_slice();
+                                                        let ptr44 = vec44.as_ptr().cast::<u8>();
+                                                        let len44 = vec44.len();
+                                                        ::core::mem::forget(vec44);
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len44;
+                                                        *base.add(0).cast::<*mut u8>() = ptr44.cast_mut();
+                                                        let vec45 = (t43_1.into_bytes()).into_boxed_slice();
+                                                        let ptr45 = vec45.as_ptr().cast::<u8>();
+                                                        let len45 = vec45.len();
+                                                        ::core::mem::forget(vec45);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len45;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr45.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len46;
+                                                *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result46;
+                                            }
+                                            Mapped::Add(e) => {
+                                                *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                let Message {
+                                                    topic: topic47,
+                                                    payload: payload47,
+                                                    qos: qos47,
+                                                    retain: retain47,
+                                                    expires_in: expires_in47,
+                                                    text: text47,
+                                                    content_type: content_type47,
+                                                    response_topic: response_topic47,
+                                                    correlation_data: correlation_data47,
+                                                    user_properties: user_properties47,
+                                                } = e;
+                                                let vec48 = (topic47.into_bytes()).into_boxed_slice();
+                                                let ptr48 = vec48.as_ptr().cast::<u8>();
+                                                let len48 = vec48.len();
+                                                ::core::mem::forget(vec48);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len48;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr48.cast_mut();
+                                                let vec49 = <_ as Into<_rt::Vec<_>>>::into(payload47)
+                                                    .into_boxed_slice();
+                                                let ptr49 = vec49.as_ptr().cast::<u8>();
+                                                let len49 = vec49.len();
+                                                ::core::mem::forget(vec49);
+                                                *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len49;
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr49.cast_mut();
+                                                *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (qos47.clone() as i32) as u8;
+                                                *base
+                                                    .add(1 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match retain47 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match expires_in47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(4 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(4 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                *base
+                                                    .add(12 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match text47 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match content_type47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec50 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr50 = vec50.as_ptr().cast::<u8>();
+                                                        let len50 = vec50.len();
+                                                        ::core::mem::forget(vec50);
+                                                        *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len50;
+                                                        *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr50.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match response_topic47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec51 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr51 = vec51.as_ptr().cast::<u8>();
+                                                        let len51 = vec51.len();
+                                                        ::core::mem::forget(vec51);
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len51;
+                                                        *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr51.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match correlation_data47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec52 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                                            .into_boxed_slice();
+                                                        let ptr52 = vec52.as_ptr().cast::<u8>();
+                                                        let len52 = vec52.len();
+                                                        ::core::mem::forget(vec52);
+                                                        *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len52;
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr52.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                let vec56 = user_properties47;
+                                                let len56 = vec56.len();
+                                                let layout56 = _rt::alloc::Layout::from_size_align(
+                                                        vec56.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result56, _cleanup56) = crate::guest::memory::Cleanup::new(
+                                                    layout56,
+                                                );
+                                                if let Some(cleanup) = _cleanup56 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec56.into_iter().enumerate() {
+                                                    let base = result56
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let (t53_0, t53_1) = e;
+                                                        let vec54 = (t53_0.into_bytes()).into_boxed_slice();
+                                                        let ptr54 = vec54.as_ptr().cast::<u8>();
+                                                        let len54 = vec54.len();
+                                                        ::core::mem::forget(vec54);
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len54;
+                                                        *base.add(0).cast::<*mut u8>() = ptr54.cast_mut();
+                                                        let vec55 = (t53_1.into_bytes()).into_boxed_slice();
+                                                        let ptr55 = vec55.as_ptr().cast::<u8>();
+                                                        let len55 = vec55.len();
+                                                        ::core::mem::forget(vec55);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len55;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr55.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len56;
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result56;
+                                            }
+                                        }
+                                    }
+                                }
+                                *ptr35
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len57;
+                                *ptr35
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result57;
+                            }
+                            Err(e) => {
+                                *ptr35.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec58 = (e.into_bytes()).into_boxed_slice();
+                                let ptr58 = vec58.as_ptr().cast::<u8>();
+                                let len58 = vec58.len();
+                                ::core::mem::forget(vec58);
+                                *ptr35
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len58;
+                                *ptr35
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr58.cast_mut();
+                            }
+                        };
+                        ptr35
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_egress<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base48 = l1;
+                                let len48 = l2;
+                                for i in 0..len48 {
+                                    let base = base48
+                                        .add(i * (16 + 17 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l3 = i32::from(*base.add(0).cast::<u8>());
+                                        match l3 {
+                                            0 => {}
+                                            1 => {
+                                                let l4 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l5 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l4, l5, 1);
+                                                let l6 = *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l7 = *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base8 = l6;
+                                                let len8 = l7;
+                                                _rt::cabi_dealloc(base8, len8 * 1, 1);
+                                                let l9 = i32::from(
+                                                    *base
+                                                        .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l9 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l10 = *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l11 = *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l10, l11, 1);
+                                                    }
+                                                }
+                                                let l12 = i32::from(
+                                                    *base
+                                                        .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l12 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l13 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l14 = *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l13, l14, 1);
+                                                    }
+                                                }
+                                                let l15 = i32::from(
+                                                    *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l15 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l16 = *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l17 = *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base18 = l16;
+                                                        let len18 = l17;
+                                                        _rt::cabi_dealloc(base18, len18 * 1, 1);
+                                                    }
+                                                }
+                                                let l19 = *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l20 = *base
+                                                    .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base25 = l19;
+                                                let len25 = l20;
+                                                for i in 0..len25 {
+                                                    let base = base25
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l21 = *base.add(0).cast::<*mut u8>();
+                                                        let l22 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l21, l22, 1);
+                                                        let l23 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l24 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l23, l24, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base25,
+                                                    len25 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                            _ => {
+                                                let l26 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l27 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l26, l27, 1);
+                                                let l28 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l29 = *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base30 = l28;
+                                                let len30 = l29;
+                                                _rt::cabi_dealloc(base30, len30 * 1, 1);
+                                                let l31 = i32::from(
+                                                    *base
+                                                        .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l31 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l32 = *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l33 = *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l32, l33, 1);
+                                                    }
+                                                }
+                                                let l34 = i32::from(
+                                                    *base
+                                                        .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l34 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l35 = *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l36 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l35, l36, 1);
+                                                    }
+                                                }
+                                                let l37 = i32::from(
+                                                    *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l37 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l38 = *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l39 = *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base40 = l38;
+                                                        let len40 = l39;
+                                                        _rt::cabi_dealloc(base40, len40 * 1, 1);
+                                                    }
+                                                }
+                                                let l41 = *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l42 = *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base47 = l41;
+                                                let len47 = l42;
+                                                for i in 0..len47 {
+                                                    let base = base47
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l43 = *base.add(0).cast::<*mut u8>();
+                                                        let l44 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l43, l44, 1);
+                                                        let l45 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l46 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l45, l46, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base47,
+                                                    len47 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base48,
+                                    len48 * (16 + 17 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                            }
+                            _ => {
+                                let l49 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l50 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l49, l50, 1);
+                            }
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_ingress_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        let result34 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let base33 = arg2;
+                            let len33 = arg3;
+                            let mut result33 = _rt::Vec::with_capacity(len33);
+                            for i in 0..len33 {
+                                let base = base33
+                                    .add(i * (16 + 15 * ::core::mem::size_of::<*const u8>()));
+                                let e33 = {
+                                    let l1 = *base.add(0).cast::<*mut u8>();
+                                    let l2 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len3 = l2;
+                                    let bytes3 = _rt::Vec::from_raw_parts(
+                                        l1.cast(),
+                                        len3,
+                                        len3,
+                                    );
+                                    let l4 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    let l7 = i32::from(
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l8 = i32::from(
+                                        *base
+                                            .add(1 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l9 = i32::from(
+                                        *base
+                                            .add(4 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l11 = i32::from(
+                                        *base
+                                            .add(12 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l12 = i32::from(
+                                        *base
+                                            .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l16 = i32::from(
+                                        *base
+                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l20 = i32::from(
+                                        *base
+                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>(),
+                                    );
+                                    let l24 = *base
+                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l25 = *base
+                                        .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base32 = l24;
+                                    let len32 = l25;
+                                    let mut result32 = _rt::Vec::with_capacity(len32);
+                                    for i in 0..len32 {
+                                        let base = base32
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e32 = {
+                                            let l26 = *base.add(0).cast::<*mut u8>();
+                                            let l27 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len28 = l27;
+                                            let bytes28 = _rt::Vec::from_raw_parts(
+                                                l26.cast(),
+                                                len28,
+                                                len28,
+                                            );
+                                            let l29 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l30 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len31 = l30;
+                                            let bytes31 = _rt::Vec::from_raw_parts(
+                                                l29.cast(),
+                                                len31,
+                                                len31,
+                                            );
+                                            (_rt::string_lift(bytes28), _rt::string_lift(bytes31))
+                                        };
+                                        result32.push(e32);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base32,
+                                        len32 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    );
+                                    Message {
+                                        topic: _rt::string_lift(bytes3),
+                                        payload: <_ as From<
+                                            _rt::Vec<_>,
+                                        >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6)),
+                                        qos: super::super::super::super::dunlin::plugin::types::Qos::_lift(
+                                            l7 as u8,
+                                        ),
+                                        retain: _rt::bool_lift(l8 as u8),
+                                        expires_in: match l9 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l10 = *base
+                                                        .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<i32>();
+                                                    l10 as u32
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        text: _rt::bool_lift(l11 as u8),
+                                        content_type: match l12 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l13 = *base
+                                                        .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l14 = *base
+                                                        .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len15 = l14;
+                                                    let bytes15 = _rt::Vec::from_raw_parts(
+                                                        l13.cast(),
+                                                        len15,
+                                                        len15,
+                                                    );
+                                                    _rt::string_lift(bytes15)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        response_topic: match l16 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l17 = *base
+                                                        .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l18 = *base
+                                                        .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len19 = l18;
+                                                    let bytes19 = _rt::Vec::from_raw_parts(
+                                                        l17.cast(),
+                                                        len19,
+                                                        len19,
+                                                    );
+                                                    _rt::string_lift(bytes19)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        correlation_data: match l20 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l21 = *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l22 = *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len23 = l22;
+                                                    <_ as From<
+                                                        _rt::Vec<_>,
+                                                    >>::from(_rt::Vec::from_raw_parts(l21.cast(), len23, len23))
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        user_properties: result32,
+                                    }
+                                };
+                                result33.push(e33);
+                            }
+                            _rt::cabi_dealloc(
+                                base33,
+                                len33 * (16 + 15 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            T_::ingress(_rt::string_lift(bytes0), result33)
+                        };
+                        let ptr35 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result34 {
+                            Ok(e) => {
+                                *ptr35.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec57 = e;
+                                let len57 = vec57.len();
+                                let layout57 = _rt::alloc::Layout::from_size_align(
+                                        vec57.len()
+                                            * (16 + 17 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result57, _cleanup57) = crate::guest::memory::Cleanup::new(
+                                    layout57,
+                                );
+                                if let Some(cleanup) = _cleanup57 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec57.into_iter().enumerate() {
+                                    let base = result57
+                                        .add(i * (16 + 17 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        match e {
+                                            Mapped::Pass(e) => {
+                                                *base.add(0).cast::<u8>() = (0i32) as u8;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>() = _rt::as_i32(e);
+                                            }
+                                            Mapped::Replace(e) => {
+                                                *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                let Replacement { origin: origin36, message: message36 } = e;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>() = _rt::as_i32(origin36);
+                                                let Message {
+                                                    topic: topic37,
+                                                    payload: payload37,
+                                                    qos: qos37,
+                                                    retain: retain37,
+                                                    expires_in: expires_in37,
+                                                    text: text37,
+                                                    content_type: content_type37,
+                                                    response_topic: response_topic37,
+                                                    correlation_data: correlation_data37,
+                                                    user_properties: user_properties37,
+                                                } = message36;
+                                                let vec38 = (topic37.into_bytes()).into_boxed_slice();
+                                                let ptr38 = vec38.as_ptr().cast::<u8>();
+                                                let len38 = vec38.len();
+                                                ::core::mem::forget(vec38);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len38;
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr38.cast_mut();
+                                                let vec39 = <_ as Into<_rt::Vec<_>>>::into(payload37)
+                                                    .into_boxed_slice();
+                                                let ptr39 = vec39.as_ptr().cast::<u8>();
+                                                let len39 = vec39.len();
+                                                ::core::mem::forget(vec39);
+                                                *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len39;
+                                                *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr39.cast_mut();
+                                                *base
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (qos37.clone() as i32) as u8;
+                                                *base
+                                                    .add(1 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match retain37 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match expires_in37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(4 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(4 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                *base
+                                                    .add(12 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match text37 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match content_type37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec40 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr40 = vec40.as_ptr().cast::<u8>();
+                                                        let len40 = vec40.len();
+                                                        ::core::mem::forget(vec40);
+                                                        *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len40;
+                                                        *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr40.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match response_topic37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec41 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr41 = vec41.as_ptr().cast::<u8>();
+                                                        let len41 = vec41.len();
+                                                        ::core::mem::forget(vec41);
+                                                        *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len41;
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr41.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match correlation_data37 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec42 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                                            .into_boxed_slice();
+                                                        let ptr42 = vec42.as_ptr().cast::<u8>();
+                                                        let len42 = vec42.len();
+                                                        ::core::mem::forget(vec42);
+                                                        *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len42;
+                                                        *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr42.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                let vec46 = user_properties37;
+                                                let len46 = vec46.len();
+                                                let layout46 = _rt::alloc::Layout::from_size_align(
+                                                        vec46.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result46, _cleanup46) = crate::guest::memory::Cleanup::new(
+                                                    layout46,
+                                                );
+                                                if let Some(cleanup) = _cleanup46 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec46.into_iter().enumerate() {
+                                                    let base = result46
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let (t43_0, t43_1) = e;
+                                                        let vec44 = (t43_0.into_bytes()).into_boxed_slice();
+                                                        let ptr44 = vec44.as_ptr().cast::<u8>();
+                                                        let len44 = vec44.len();
+                                                        ::core::mem::forget(vec44);
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len44;
+                                                        *base.add(0).cast::<*mut u8>() = ptr44.cast_mut();
+                                                        let vec45 = (t43_1.into_bytes()).into_boxed_slice();
+                                                        let ptr45 = vec45.as_ptr().cast::<u8>();
+                                                        let len45 = vec45.len();
+                                                        ::core::mem::forget(vec45);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len45;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr45.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len46;
+                                                *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result46;
+                                            }
+                                            Mapped::Add(e) => {
+                                                *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                let Message {
+                                                    topic: topic47,
+                                                    payload: payload47,
+                                                    qos: qos47,
+                                                    retain: retain47,
+                                                    expires_in: expires_in47,
+                                                    text: text47,
+                                                    content_type: content_type47,
+                                                    response_topic: response_topic47,
+                                                    correlation_data: correlation_data47,
+                                                    user_properties: user_properties47,
+                                                } = e;
+                                                let vec48 = (topic47.into_bytes()).into_boxed_slice();
+                                                let ptr48 = vec48.as_ptr().cast::<u8>();
+                                                let len48 = vec48.len();
+                                                ::core::mem::forget(vec48);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len48;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr48.cast_mut();
+                                                let vec49 = <_ as Into<_rt::Vec<_>>>::into(payload47)
+                                                    .into_boxed_slice();
+                                                let ptr49 = vec49.as_ptr().cast::<u8>();
+                                                let len49 = vec49.len();
+                                                ::core::mem::forget(vec49);
+                                                *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len49;
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr49.cast_mut();
+                                                *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (qos47.clone() as i32) as u8;
+                                                *base
+                                                    .add(1 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match retain47 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match expires_in47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(4 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        *base
+                                                            .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(4 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                *base
+                                                    .add(12 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (match text47 {
+                                                    true => 1,
+                                                    false => 0,
+                                                }) as u8;
+                                                match content_type47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec50 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr50 = vec50.as_ptr().cast::<u8>();
+                                                        let len50 = vec50.len();
+                                                        ::core::mem::forget(vec50);
+                                                        *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len50;
+                                                        *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr50.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match response_topic47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec51 = (e.into_bytes()).into_boxed_slice();
+                                                        let ptr51 = vec51.as_ptr().cast::<u8>();
+                                                        let len51 = vec51.len();
+                                                        ::core::mem::forget(vec51);
+                                                        *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len51;
+                                                        *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr51.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                match correlation_data47 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let vec52 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                                            .into_boxed_slice();
+                                                        let ptr52 = vec52.as_ptr().cast::<u8>();
+                                                        let len52 = vec52.len();
+                                                        ::core::mem::forget(vec52);
+                                                        *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len52;
+                                                        *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr52.cast_mut();
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
+                                                let vec56 = user_properties47;
+                                                let len56 = vec56.len();
+                                                let layout56 = _rt::alloc::Layout::from_size_align(
+                                                        vec56.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                        ::core::mem::size_of::<*const u8>(),
+                                                    )
+                                                    .unwrap();
+                                                let (result56, _cleanup56) = crate::guest::memory::Cleanup::new(
+                                                    layout56,
+                                                );
+                                                if let Some(cleanup) = _cleanup56 {
+                                                    cleanup.forget();
+                                                }
+                                                for (i, e) in vec56.into_iter().enumerate() {
+                                                    let base = result56
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let (t53_0, t53_1) = e;
+                                                        let vec54 = (t53_0.into_bytes()).into_boxed_slice();
+                                                        let ptr54 = vec54.as_ptr().cast::<u8>();
+                                                        let len54 = vec54.len();
+                                                        ::core::mem::forget(vec54);
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len54;
+                                                        *base.add(0).cast::<*mut u8>() = ptr54.cast_mut();
+                                                        let vec55 = (t53_1.into_bytes()).into_boxed_slice();
+                                                        let ptr55 = vec55.as_ptr().cast::<u8>();
+                                                        let len55 = vec55.len();
+                                                        ::core::mem::forget(vec55);
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len55;
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr55.cast_mut();
+                                                    }
+                                                }
+                                                *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len56;
+                                                *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = result56;
+                                            }
+                                        }
+                                    }
+                                }
+                                *ptr35
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len57;
+                                *ptr35
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result57;
+                            }
+                            Err(e) => {
+                                *ptr35.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec58 = (e.into_bytes()).into_boxed_slice();
+                                let ptr58 = vec58.as_ptr().cast::<u8>();
+                                let len58 = vec58.len();
+                                ::core::mem::forget(vec58);
+                                *ptr35
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len58;
+                                *ptr35
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr58.cast_mut();
+                            }
+                        };
+                        ptr35
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_ingress<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base48 = l1;
+                                let len48 = l2;
+                                for i in 0..len48 {
+                                    let base = base48
+                                        .add(i * (16 + 17 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l3 = i32::from(*base.add(0).cast::<u8>());
+                                        match l3 {
+                                            0 => {}
+                                            1 => {
+                                                let l4 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l5 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l4, l5, 1);
+                                                let l6 = *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l7 = *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base8 = l6;
+                                                let len8 = l7;
+                                                _rt::cabi_dealloc(base8, len8 * 1, 1);
+                                                let l9 = i32::from(
+                                                    *base
+                                                        .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l9 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l10 = *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l11 = *base
+                                                            .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l10, l11, 1);
+                                                    }
+                                                }
+                                                let l12 = i32::from(
+                                                    *base
+                                                        .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l12 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l13 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l14 = *base
+                                                            .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l13, l14, 1);
+                                                    }
+                                                }
+                                                let l15 = i32::from(
+                                                    *base
+                                                        .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l15 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l16 = *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l17 = *base
+                                                            .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base18 = l16;
+                                                        let len18 = l17;
+                                                        _rt::cabi_dealloc(base18, len18 * 1, 1);
+                                                    }
+                                                }
+                                                let l19 = *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l20 = *base
+                                                    .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base25 = l19;
+                                                let len25 = l20;
+                                                for i in 0..len25 {
+                                                    let base = base25
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l21 = *base.add(0).cast::<*mut u8>();
+                                                        let l22 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l21, l22, 1);
+                                                        let l23 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l24 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l23, l24, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base25,
+                                                    len25 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                            _ => {
+                                                let l26 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l27 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l26, l27, 1);
+                                                let l28 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l29 = *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base30 = l28;
+                                                let len30 = l29;
+                                                _rt::cabi_dealloc(base30, len30 * 1, 1);
+                                                let l31 = i32::from(
+                                                    *base
+                                                        .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l31 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l32 = *base
+                                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l33 = *base
+                                                            .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l32, l33, 1);
+                                                    }
+                                                }
+                                                let l34 = i32::from(
+                                                    *base
+                                                        .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l34 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l35 = *base
+                                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l36 = *base
+                                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l35, l36, 1);
+                                                    }
+                                                }
+                                                let l37 = i32::from(
+                                                    *base
+                                                        .add(16 + 11 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l37 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l38 = *base
+                                                            .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l39 = *base
+                                                            .add(16 + 13 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let base40 = l38;
+                                                        let len40 = l39;
+                                                        _rt::cabi_dealloc(base40, len40 * 1, 1);
+                                                    }
+                                                }
+                                                let l41 = *base
+                                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l42 = *base
+                                                    .add(16 + 15 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base47 = l41;
+                                                let len47 = l42;
+                                                for i in 0..len47 {
+                                                    let base = base47
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    {
+                                                        let l43 = *base.add(0).cast::<*mut u8>();
+                                                        let l44 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l43, l44, 1);
+                                                        let l45 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l46 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l45, l46, 1);
+                                                    }
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base47,
+                                                    len47 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base48,
+                                    len48 * (16 + 17 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                            }
+                            _ => {
+                                let l49 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l50 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l49, l50, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// Maps messages from this broker to the other, in the order in which they are to be published.
+                    ///
+                    /// `bridge` is the bridge's name in the configuration. A batch has at least one message, and at
+                    /// most 1,024 and 256 KiB; a larger message comes alone. The places that `pass` and `replace`
+                    /// name rise, and none is named twice: a message has one successor at most. Those that are not
+                    /// named are left out. So is, with a line in the log, what cannot be published: with a topic
+                    /// that is no topic name, or a text that is longer than 65,535 bytes or has a null in it.
+                    ///
+                    /// An error, in words for the log, holds the batch; after a second the same messages are shown
+                    /// again, maybe with others and in other batches, and maybe to another instance.
+                    #[allow(async_fn_in_trait)]
+                    fn egress(
+                        bridge: _rt::String,
+                        batch: _rt::Vec<Message>,
+                    ) -> Result<_rt::Vec<Mapped>, _rt::String>;
+                    /// Maps messages from the other broker to this one, as `egress` does.
+                    #[allow(async_fn_in_trait)]
+                    fn ingress(
+                        bridge: _rt::String,
+                        batch: _rt::Vec<Message>,
+                    ) -> Result<_rt::Vec<Mapped>, _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_dunlin_plugin_bridge_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "dunlin:plugin/bridge@0.1.0#egress")] unsafe extern "C" fn
+                        export_egress(arg0 : * mut u8, arg1 : usize, arg2 : * mut u8,
+                        arg3 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_egress_cabi::<$ty > (arg0, arg1, arg2, arg3) } } #[unsafe
+                        (export_name = "cabi_post_dunlin:plugin/bridge@0.1.0#egress")]
+                        unsafe extern "C" fn _post_return_egress(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_egress::<$ty > (arg0)
+                        } } #[unsafe (export_name =
+                        "dunlin:plugin/bridge@0.1.0#ingress")] unsafe extern "C" fn
+                        export_ingress(arg0 : * mut u8, arg1 : usize, arg2 : * mut u8,
+                        arg3 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_ingress_cabi::<$ty > (arg0, arg1, arg2, arg3) } }
+                        #[unsafe (export_name =
+                        "cabi_post_dunlin:plugin/bridge@0.1.0#ingress")] unsafe extern
+                        "C" fn _post_return_ingress(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_ingress::<$ty > (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_dunlin_plugin_bridge_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 3 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 3
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }

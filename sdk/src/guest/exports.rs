@@ -85,12 +85,12 @@ impl<H: Holder<Plugin: crate::Filter>> filter::Guest for Filter<H> {
     }
 }
 
-fn describe<H: Holder>() -> String {
+pub(super) fn describe<H: Holder>() -> String {
     log_panics();
     H::Plugin::describe().to_json()
 }
 
-fn configure<H: Holder>(config: &str) -> Result<(), String> {
+pub(super) fn configure<H: Holder>(config: &str) -> Result<(), String> {
     log_panics();
     let config: H::Plugin = serde_json::from_str(config).map_err(|error| error.to_string())?;
     let plugin = config.configure()?;
@@ -98,7 +98,7 @@ fn configure<H: Holder>(config: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn with<H: Holder, R>(work: impl FnOnce(&mut H::Plugin) -> R) -> R {
+pub(super) fn with<H: Holder, R>(work: impl FnOnce(&mut H::Plugin) -> R) -> R {
     H::with(|instance| match instance {
         Some(plugin) => work(plugin),
         None => panic!("called before configure"),

@@ -9,11 +9,13 @@
 
 #[rustfmt::skip]
 pub mod bindings;
+mod bridge;
 mod convert;
 mod exports;
 pub(crate) mod imports;
 pub(crate) mod memory;
 
+pub use bridge::Bridge;
 pub use exports::{Acl, Auth, Filter, Holder};
 
 /// The world `acl-plugin`, as the linker wants it.
@@ -23,6 +25,10 @@ pub const ACL_PLUGIN: &[u8; include_bytes!("acl-plugin.component-type").len()] =
 /// The world `auth-plugin`, as the linker wants it.
 pub const AUTH_PLUGIN: &[u8; include_bytes!("auth-plugin.component-type").len()] =
     include_bytes!("auth-plugin.component-type");
+
+/// The world `bridge-plugin`, as the linker wants it.
+pub const BRIDGE_PLUGIN: &[u8; include_bytes!("bridge-plugin.component-type").len()] =
+    include_bytes!("bridge-plugin.component-type");
 
 /// The world `filter-plugin`, as the linker wants it.
 pub const FILTER_PLUGIN: &[u8; include_bytes!("filter-plugin.component-type").len()] =

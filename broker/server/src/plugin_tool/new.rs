@@ -47,6 +47,7 @@ pub fn make(kind: Kind, directory: &Path) -> Result<(), String> {
     let template = match kind {
         Kind::Acl => "acl",
         Kind::Auth => "auth",
+        Kind::Bridge => "bridge",
         Kind::Filter => "filter",
     };
     let cannot = |error: io::Error| format!("cannot write {}: {error}", directory.display());
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_new_plugin_is_a_crate_with_its_sdk() {
-        for kind in [Kind::Acl, Kind::Auth, Kind::Filter] {
+        for kind in [Kind::Acl, Kind::Auth, Kind::Bridge, Kind::Filter] {
             let directory = tempfile::tempdir().expect("a directory");
             let plugin = directory.path().join("my-plugin");
             make(kind, &plugin).expect("a crate");

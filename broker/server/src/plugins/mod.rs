@@ -152,6 +152,8 @@ impl Plugins {
                 Plugin::Auth(plugin) => access.with_authenticator(plugin.clone()),
                 Plugin::Acl(plugin) => access.with_authorizer(plugin.clone()).with_details(),
                 Plugin::Filter(plugin) => access.with_filter(plugin.clone()).with_details(),
+                // It is asked by bridges, not by connections.
+                Plugin::Bridge(_) => access,
             };
         }
         access
@@ -170,6 +172,7 @@ impl Plugins {
                 Class::Auth => "says who clients are",
                 Class::Acl => "says what clients may do",
                 Class::Filter => "looks at what clients publish",
+                Class::Bridge => "maps what bridges carry",
             };
             let path = wanted.path.display();
             format!("{} {what}: {path}, version {}", wanted.name, status.version)

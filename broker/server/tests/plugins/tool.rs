@@ -26,7 +26,13 @@ fn guest(name: &str) -> PathBuf {
 
 #[test]
 fn what_ships_answers_its_recorded_cases_in_this_host() {
-    for name in ["acl-pattern", "auth-http", "auth-scram", "filter-json"] {
+    for name in [
+        "acl-pattern",
+        "auth-http",
+        "auth-scram",
+        "bridge-map",
+        "filter-json",
+    ] {
         let component = dist(name);
         let arguments = ["plugin", "test", component.to_str().expect("a path")];
         let arguments = [&arguments[..], &["cases.jsonl", "--config", "config.json"]].concat();

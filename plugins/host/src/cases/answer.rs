@@ -80,7 +80,7 @@ pub(super) fn faulty(fault: &Fault) -> Value {
 }
 
 /// A string if they are text.
-fn bytes(bytes: &[u8]) -> Value {
+pub(super) fn bytes(bytes: &[u8]) -> Value {
     match str::from_utf8(bytes) {
         Ok(text) => json!(text),
         Err(_) => json!({"base64": STANDARD.encode(bytes)}),

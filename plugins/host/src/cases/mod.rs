@@ -10,12 +10,16 @@
 //!  "topic": "a/b"}]}, "expect": [{"effect": "allow"}]}
 //! {"publish": {"client": {"client_id": "pump"}, "message": {"topic": "a", "payload": "x"}},
 //!  "expect": "pass"}
+//! {"egress": {"bridge": "plant", "batch": [{"topic": "a", "payload": "x"}]},
+//!  "expect": [{"replace": {"origin": 0, "message": {"topic": "b"}}}]}
 //! ```
 //!
 //! `then` of an `authenticate` case lists the client's answers when it is asked back. What
-//! `expect` does not name may be anything.
+//! `expect` does not name may be anything. A bridge plugin (`egress`, `ingress`) may also be expected to
+//! give an `{"error": "..."}`.
 
 mod answer;
+mod carried;
 mod question;
 mod run;
 
@@ -25,7 +29,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::question::{Asking, HttpAnswer};
-use crate::{Plugin, load::read};
+use crate::{Plugin, bridge::Way, load::read};
 
 /// The largest file of cases.
 const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -68,6 +72,10 @@ struct Line {
     #[serde(default)]
     publish: Option<question::Publish>,
     #[serde(default)]
+    egress: Option<carried::Batch>,
+    #[serde(default)]
+    ingress: Option<carried::Batch>,
+    #[serde(default)]
     http: Vec<HttpAnswer>,
     expect: Value,
 }
@@ -90,15 +98,22 @@ pub fn parse_cases(text: &str) -> Result<Vec<Case>, String> {
 
 fn parse(line: &str, number: usize) -> Result<Case, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| format!("no case: {error}"))?;
-    let asking = match (line.authenticate, line.authorize, line.publish) {
-        (Some(request), None, None) => Asking::Authenticate(request, line.then),
-        (None, Some(questions), None) => Asking::Authorize(questions),
-        (None, None, Some(message)) => Asking::Publish(message),
-        _ => {
-            return Err(
-                "a case has one of the keys `authenticate`, `authorize` and `publish`".into(),
-            );
-        }
+    let then = line.then;
+    let asked = [
+        line.authenticate
+            .map(|request| Asking::Authenticate(request, then)),
+        line.authorize.map(Asking::Authorize),
+        line.publish.map(Asking::Publish),
+        line.egress.map(|batch| Asking::Carry(Way::Egress, batch)),
+        line.ingress.map(|batch| Asking::Carry(Way::Ingress, batch)),
+    ];
+    let mut asked = asked.into_iter().flatten();
+    let (Some(asking), None) = (asked.next(), asked.next()) else {
+        return Err(
+            "a case has one of the keys `authenticate`, `authorize`, `publish`, \
+                    `egress` and `ingress`"
+                .into(),
+        );
     };
     asking.check()?;
     Ok(Case {
@@ -154,10 +169,12 @@ mod tests {
             {"name": "bob", "authenticate": {"client_id": "c", "password": {"base64": "AP8="}}, "then": ["x"], "expect": {"denied": "bad-credentials"}}
 
             {"authorize": {"client": {"client_id": "c"}, "questions": [{"action": "publish", "topic": "a"}]}, "expect": []}
-            {"publish": {"client": {"client_id": "c"}, "message": {"topic": "a", "payload": ""}}, "expect": "pass"}"#;
+            {"publish": {"client": {"client_id": "c"}, "message": {"topic": "a", "payload": ""}}, "expect": "pass"}
+            {"egress": {"bridge": "b", "batch": [{"topic": "a", "user_properties": [["k", "v"]]}]}, "expect": [{"pass": 0}]}
+            {"ingress": {"bridge": "b", "batch": [{"topic": "a"}]}, "expect": {"error": "no"}}"#;
         let cases = parse_cases(text).expect("valid");
         let names: Vec<&str> = cases.iter().map(|case| &*case.name).collect();
-        assert_eq!(names, ["bob", "line 5", "line 6"]);
+        assert_eq!(names, ["bob", "line 5", "line 6", "line 7", "line 8"]);
         assert!(matches!(&cases[0].asking, Asking::Authenticate(_, then) if then.len() == 1));
     }
 
@@ -178,6 +195,18 @@ mod tests {
             (
                 r#"{"publish": {"client": {"client_id": "c"}, "message": {"topic": "a/#"}}, "expect": 1}"#,
                 "a/#",
+            ),
+            (
+                r#"{"egress": {"bridge": "b", "batch": [{"topic": "a+"}]}, "expect": 1}"#,
+                "a+",
+            ),
+            (
+                r#"{"egress": {"bridge": "b", "batch": []}, "expect": 1}"#,
+                "a batch has",
+            ),
+            (
+                r#"{"egress": {"bridge": "b", "batch": [{"topic": "a"}]}, "ingress": {"bridge": "b", "batch": [{"topic": "a"}]}, "expect": 1}"#,
+                "one of the keys",
             ),
             (
                 r#"{"authorize": {"client": {"client_id": "c"}, "questions": [{"action": "read", "topic": "a"}]}, "expect": 1}"#,

@@ -10,10 +10,12 @@ use dunlin_plugin_services::Response;
 use dunlin_topic::{TopicFilter, TopicName};
 use serde::{Deserialize, Deserializer, de::Error};
 
+use super::carried;
 use crate::bindings::{
     dunlin::plugin::types::Qos,
     exports::dunlin::plugin::{acl, filter},
 };
+use crate::bridge::Way;
 
 /// Which plugin is asked, and what.
 #[derive(Clone, Debug)]
@@ -22,6 +24,7 @@ pub(crate) enum Asking {
     Authenticate(Authenticate, Vec<Bytes>),
     Authorize(Authorize),
     Publish(Publish),
+    Carry(Way, carried::Batch),
 }
 
 /// A string, or `{"base64": "..."}`.
@@ -150,6 +153,7 @@ impl Asking {
                 check_qos(message.qos)?;
                 check_name(&message.topic)
             }
+            Self::Carry(_, batch) => batch.check(),
         }
     }
 }
@@ -166,7 +170,7 @@ impl QuestionFields {
     }
 }
 
-fn check_name(topic: &str) -> Result<(), String> {
+pub(super) fn check_name(topic: &str) -> Result<(), String> {
     TopicName::new(topic)
         .map(drop)
         .map_err(|error| format!("{topic:?}: {error}"))

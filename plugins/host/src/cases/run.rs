@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     Case, Replayed,
     answer::{authenticated, authorized, faulty, filtered, matches},
+    carried,
     question::{Asking, Authenticate, Authorize, Bytes, Publish},
 };
 use crate::{
@@ -24,6 +25,9 @@ pub(super) fn replay(plugin: &Plugin, case: &Case) -> Result<Replayed, String> {
         }
         (Plugin::Acl(plugin), Asking::Authorize(asked)) => authorize(plugin, http, asked),
         (Plugin::Filter(plugin), Asking::Publish(asked)) => publish(plugin, http, asked),
+        (Plugin::Bridge(plugin), Asking::Carry(way, batch)) => {
+            carried::replay(plugin, http, *way, batch)
+        }
         (plugin, _) => {
             return Err(format!(
                 "it is not for a plugin of the world {}",
@@ -43,7 +47,7 @@ pub(super) fn replay(plugin: &Plugin, case: &Case) -> Result<Replayed, String> {
     })
 }
 
-type Http = Vec<dunlin_plugin_services::Response>;
+pub(super) type Http = Vec<dunlin_plugin_services::Response>;
 
 fn authorize(plugin: &AclPlugin, http: Http, asked: &Authorize) -> Rehearsed<Value> {
     let who = asked.client.principal();

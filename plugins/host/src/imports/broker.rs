@@ -2,11 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use dunlin_codec::Qos;
 use dunlin_topic::TopicName;
 
 use super::contract::{broker::Host, types::Qos as ContractQos};
-use crate::state::State;
+use crate::{client::codec_qos, state::State};
 
 impl Host for State {
     fn publish(
@@ -27,11 +26,7 @@ impl Host for State {
             }
             Ok(_) => {}
         }
-        let qos = match qos {
-            ContractQos::AtMostOnce => Qos::AtMostOnce,
-            ContractQos::AtLeastOnce => Qos::AtLeastOnce,
-            ContractQos::ExactlyOnce => Qos::ExactlyOnce,
-        };
+        let qos = codec_qos(qos);
         Ok(self.effects.publish(topic, payload, qos, retain))
     }
 

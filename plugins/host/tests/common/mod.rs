@@ -9,8 +9,8 @@ use std::{
 use dunlin_auth::{Action, Details, Principal, Question};
 use dunlin_codec::Qos;
 use dunlin_plugins::{
-    AclPlugin, AuthPlugin, Broker, FaultKind, FilterPlugin, Host, HostSettings, LoadError, Plugin,
-    PluginSettings,
+    AclPlugin, AuthPlugin, BridgePlugin, Broker, FaultKind, FilterPlugin, Host, HostSettings,
+    LoadError, Plugin, PluginSettings,
 };
 use dunlin_topic::TopicName;
 use parking_lot::Mutex;
@@ -88,6 +88,22 @@ impl Guest {
         )
     }
 
+    /// A bridge plugin; both have `$bridge` and `$batch`, each with `$.._length`.
+    pub fn bridge(egress: &str, ingress: &str) -> Self {
+        let export = "dunlin:plugin/bridge@0.1.0#";
+        let params = "(param $bridge i32) (param $bridge_length i32)
+                      (param $batch i32) (param $batch_length i32) (result i32)";
+        Guest::new(
+            "bridge-plugin",
+            format!(
+                r#"(func (export "{export}egress") {params} {egress})
+                   (func (export "{export}ingress") {params} {ingress})
+                   (func (export "cabi_post_{export}egress") (param i32) (call $reset))
+                   (func (export "cabi_post_{export}ingress") (param i32) (call $reset))"#
+            ),
+        )
+    }
+
     pub fn with_imports(mut self, imports: &str) -> Self {
         self.imports = imports.into();
         self
@@ -153,12 +169,20 @@ pub fn contract() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/wit/0.1.0")
 }
 
-pub fn componentize(world: &str, mut module: Vec<u8>) -> Vec<u8> {
+pub fn componentize(world: &str, module: Vec<u8>) -> Vec<u8> {
+    let included = format!("include dunlin:plugin/{world}@0.1.0;");
+    componentize_with(&included, module)
+}
+
+/// A component of a world of its own, in WIT.
+pub fn componentize_with(world: &str, mut module: Vec<u8>) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(contract()).expect("a valid contract");
+    resolve.push_dir(contract()).expect("a valid contract");
+    let text = format!("package example:fixture; world fixture {{ {world} }}");
+    let package = resolve.push_str("fixture.wit", &text).expect("valid WIT");
     let world = resolve
-        .select_world(&[package], Some(world))
-        .expect("a world of the contract");
+        .select_world(&[package], None)
+        .expect("there is one world");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("a core module");
     ComponentEncoder::default()
@@ -195,6 +219,39 @@ pub fn answers(effect: u32, ttl_ms: u32, scope: Option<&str>) -> String {
          {scope_part}
          (i32.store (i32.const 64) (i32.const 96))
          (i32.store (i32.const 68) (i32.const 1))
+         (i32.const 64)"
+    )
+}
+
+/// What goes on of a batch: 0 passes the message at a place, 1 replaces it by a copy, 2 adds a copy
+/// of it. The first stands at 4096, the next at 4180; a copy begins 8 behind it, an added one 4.
+pub fn goes_on(mapped: &[(u32, u32)]) -> String {
+    let one = |(n, &(kind, place)): (usize, &(u32, u32))| {
+        let at = 4096 + 84 * n;
+        let (value, copy) = (at + 4, at + if kind == 1 { 8 } else { 4 });
+        let copy = match kind {
+            0 => String::new(),
+            _ => format!(
+                "(memory.copy (i32.const {copy})
+                   (i32.add (local.get $batch) (i32.const {})) (i32.const 76))",
+                76 * place
+            ),
+        };
+        format!(
+            "(i32.store8 (i32.const {at}) (i32.const {kind}))
+             (i32.store (i32.const {value}) (i32.const {place})) {copy}"
+        )
+    };
+    let all: String = mapped.iter().enumerate().map(one).collect();
+    format!("{all} {}", listed(4096, mapped.len()))
+}
+
+/// The list at an address is the answer of a bridge plugin.
+pub fn listed(at: usize, length: usize) -> String {
+    format!(
+        "(i32.store8 (i32.const 64) (i32.const 0))
+         (i32.store (i32.const 68) (i32.const {at}))
+         (i32.store (i32.const 72) (i32.const {length}))
          (i32.const 64)"
     )
 }
@@ -272,6 +329,10 @@ impl Bench {
         }
     }
 
+    pub fn bridge(&self, guest: &Guest) -> Arc<BridgePlugin> {
+        as_bridge(&self.load(guest))
+    }
+
     pub fn auth(&self, guest: &Guest) -> Arc<AuthPlugin> {
         match self.load(guest) {
             Plugin::Auth(plugin) => plugin,
@@ -284,6 +345,13 @@ pub fn as_acl(plugin: &Plugin) -> Arc<AclPlugin> {
     match plugin {
         Plugin::Acl(plugin) => Arc::clone(plugin),
         _ => panic!("an ACL plugin"),
+    }
+}
+
+pub fn as_bridge(plugin: &Plugin) -> Arc<BridgePlugin> {
+    match plugin {
+        Plugin::Bridge(plugin) => Arc::clone(plugin),
+        _ => panic!("a bridge plugin"),
     }
 }
 
