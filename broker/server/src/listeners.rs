@@ -79,7 +79,6 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be bound, or file that cannot be read.
     pub fn open_all(&mut self, config: &Config) -> Result<(), String> {
-        self.plugins = self.plugins.load(config)?;
         for listener in &config.listeners {
             let running = self.open(config, &self.plugins, listener)?;
             self.running.push(running);
@@ -102,14 +101,18 @@ impl Listeners {
         self.running.iter().flat_map(Running::describe).collect()
     }
 
-    /// Goes from one configuration to another. Files are read again even where nothing changed.
-    /// All is checked before anything is changed.
+    /// Goes from one configuration to another, with its plugins. Files are read again even where
+    /// nothing changed. All is checked before anything is changed.
     ///
     /// # Errors
     /// What cannot be done; then everything is as before.
-    pub fn reload(&mut self, config: &Config, changes: &[ListenerChange]) -> Result<(), String> {
+    pub fn reload(
+        &mut self,
+        config: &Config,
+        changes: &[ListenerChange],
+        plugins: Plugins,
+    ) -> Result<(), String> {
         check_ports(changes)?;
-        let plugins = self.plugins.load(config)?;
         self.generation += 1;
         let mut prepared = Vec::new();
         for change in changes {

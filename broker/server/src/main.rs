@@ -26,7 +26,7 @@ fn run(command: Command) -> Result<(), String> {
         Command::Check(options) => {
             let loaded = load(&options.request(std::env::vars_os())).map_err(|e| e.to_string())?;
             let plugins = Plugins::check(&loaded.config)?;
-            Bridges::prepare(&loaded.config, 0)?;
+            Bridges::prepare(&loaded.config, &plugins, 0)?;
             print!("{}", report(&loaded, &plugins.describe()));
             Ok(())
         }

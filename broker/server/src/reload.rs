@@ -114,9 +114,11 @@ fn apply(
 ) -> Result<(Loaded, Reloaded), String> {
     let loaded = config::load(request).map_err(|invalid| invalid.to_string())?;
     let changes = Config::difference(&current.config, &loaded.config);
-    let prepared = Bridges::prepare(&loaded.config, listeners.generation() + 1)?;
-    listeners.reload(&loaded.config, &changes.listeners)?;
-    bridges.run(&loaded.config, listeners.plugins(), prepared);
+    let config = &loaded.config;
+    let plugins = listeners.plugins().load(config)?;
+    let prepared = Bridges::prepare(config, &plugins, listeners.generation() + 1)?;
+    listeners.reload(config, &changes.listeners, plugins)?;
+    bridges.run(config, listeners.plugins(), prepared);
     let lines = |changes: &[Change]| changes.iter().map(line).collect();
     let reloaded = Reloaded {
         live: lines(&changes.live),

@@ -103,7 +103,7 @@ impl Broker {
         let cells = metrics.cells();
         let admissions = Admissions::new();
         let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells.clone())));
-        let plugins = Plugins::start(config, &router, &dispatch)?;
+        let plugins = Plugins::start(config, &router, &dispatch)?.load(config)?;
         let mut bridges = Bridges::new(Entrance::new(workers.clone(), &admissions));
         let shared = Arc::new(Shared {
             workers,
@@ -116,7 +116,7 @@ impl Broker {
         });
         let mut listeners = Listeners::new(shared, plugins);
         listeners.open_all(config)?;
-        let prepared = Bridges::prepare(config, 0)?;
+        let prepared = Bridges::prepare(config, listeners.plugins(), 0)?;
         bridges.run(config, listeners.plugins(), prepared);
         // Whoever waits for the lines about listeners finds the pid file too.
         let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dunlin_auth::Access;
+use dunlin_bridge::Map;
 use dunlin_router::{Dispatch, Router};
 
 use crate::config::{Config, Listener};
@@ -69,6 +70,12 @@ impl Plugins {
     /// Adds nothing.
     pub fn join_bridge(&self, access: Access, _: &str) -> Access {
         access
+    }
+
+    /// # Errors
+    /// Always.
+    pub fn map(&self, name: &str, _: &str) -> Result<Arc<dyn Map>, String> {
+        Err(format!("map: no plugin is called {name:?}"))
     }
 
     /// None.

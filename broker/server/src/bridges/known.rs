@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use dunlin_bridge::{Bridge, BridgeSettings, Identity, Status};
+use dunlin_bridge::{Bridge, BridgeSettings, Status};
 #[cfg(feature = "plugins")]
 use dunlin_bridge::{Webhook, WebhookSettings};
 
 use super::entrance::Way;
+use super::replaceable::Replaceable;
 use super::settings;
 use crate::config::{self, Config};
+use crate::plugins::Plugins;
 
 /// What one was made from.
 #[derive(PartialEq)]
@@ -35,44 +37,70 @@ pub enum Far {
     Server(Box<Webhook>),
 }
 
-/// Each that a configuration names, with the user that it is here.
+/// One that a configuration names.
+pub struct Wanted {
+    pub known: Known,
+    pub far: Far,
+    pub map: Arc<Replaceable>,
+    /// Who it is here.
+    pub user: Option<String>,
+}
+
+/// Each that a configuration names.
 ///
 /// # Errors
 /// What is wrong with the first that cannot run.
-pub fn all(config: &Config) -> Result<Vec<(Known, Far, Option<String>)>, String> {
-    let bridges = config.bridges.iter().map(bridge);
-    bridges.chain(config.webhooks.iter().map(webhook)).collect()
+pub fn all(config: &Config, plugins: &Plugins) -> Result<Vec<Wanted>, String> {
+    let bridges = config.bridges.iter().map(|wanted| bridge(wanted, plugins));
+    let webhooks = config.webhooks.iter();
+    let webhooks = webhooks.map(|wanted| webhook(wanted, plugins));
+    bridges.chain(webhooks).collect()
 }
 
-fn bridge(wanted: &config::Bridge) -> Result<(Known, Far, Option<String>), String> {
+fn map(wanted: Option<&String>, name: &str, plugins: &Plugins) -> Result<Arc<Replaceable>, String> {
+    let map = wanted.map(|plugin| plugins.map(plugin, name)).transpose()?;
+    Ok(Arc::new(Replaceable::new(map)))
+}
+
+fn bridge(wanted: &config::Bridge, plugins: &Plugins) -> Result<Wanted, String> {
     let named = |error: String| format!("bridge {}: {error}", wanted.name);
     let settings = settings::settings(wanted).map_err(named)?;
-    let far = Bridge::new(settings.clone(), Arc::new(Identity))?;
+    let map = map(wanted.map.as_ref(), &wanted.name, plugins).map_err(named)?;
+    let far = Bridge::new(settings.clone(), map.clone())?;
     let known = Known {
         name: wanted.name.clone(),
         settings: Settings::Broker(Box::new(settings)),
         files: stamps(wanted.files()),
     };
-    let user = wanted.local_username.clone();
-    Ok((known, Far::Broker(Box::new(far)), user))
+    Ok(Wanted {
+        known,
+        far: Far::Broker(Box::new(far)),
+        map,
+        user: wanted.local_username.clone(),
+    })
 }
 
 #[cfg(feature = "plugins")]
-fn webhook(wanted: &config::Webhook) -> Result<(Known, Far, Option<String>), String> {
+fn webhook(wanted: &config::Webhook, plugins: &Plugins) -> Result<Wanted, String> {
     let named = |error: String| format!("webhook {}: {error}", wanted.name);
     let settings = super::webhook::settings(wanted).map_err(named)?;
-    let far = Webhook::new(settings.clone(), Arc::new(Identity))?;
+    let map = map(wanted.map.as_ref(), &wanted.name, plugins).map_err(named)?;
+    let far = Webhook::new(settings.clone(), map.clone())?;
     let known = Known {
         name: wanted.name.clone(),
         settings: Settings::Server(Box::new(settings)),
         files: stamps(wanted.authorities.clone()),
     };
-    let user = wanted.local_username.clone();
-    Ok((known, Far::Server(Box::new(far)), user))
+    Ok(Wanted {
+        known,
+        far: Far::Server(Box::new(far)),
+        map,
+        user: wanted.local_username.clone(),
+    })
 }
 
 #[cfg(not(feature = "plugins"))]
-fn webhook(wanted: &config::Webhook) -> Result<(Known, Far, Option<String>), String> {
+fn webhook(wanted: &config::Webhook, _: &Plugins) -> Result<Wanted, String> {
     Err(format!(
         "webhook {}: this dunlin was built without webhooks; use one built with its default \
          features",

@@ -4,6 +4,7 @@
 mod entrance;
 mod figures;
 mod known;
+mod replaceable;
 mod settings;
 #[cfg(feature = "plugins")]
 mod webhook;
@@ -21,7 +22,8 @@ use crate::plugins::Plugins;
 pub use entrance::Entrance;
 use entrance::Way;
 pub use figures::{BridgeFigures, TrafficFigures};
-use known::{Far, Known};
+use known::{Known, Wanted};
+use replaceable::Replaceable;
 
 /// The bridges and webhooks that run.
 pub struct Bridges {
@@ -34,6 +36,7 @@ pub struct Bridges {
 struct Running {
     known: Known,
     way: Arc<Way>,
+    map: Arc<Replaceable>,
     status: Arc<Status>,
     thread: JoinHandle<()>,
     /// Dropped to stop it.
@@ -42,9 +45,8 @@ struct Running {
 
 /// One that has been checked and only needs to be started, or goes on.
 pub struct Prepared {
-    known: Known,
+    wanted: Wanted,
     access: Access,
-    far: Far,
 }
 
 impl Bridges {
@@ -61,12 +63,16 @@ impl Bridges {
     ///
     /// # Errors
     /// What is wrong with the first that cannot run.
-    pub fn prepare(config: &Config, generation: u32) -> Result<Vec<Prepared>, String> {
+    pub fn prepare(
+        config: &Config,
+        plugins: &Plugins,
+        generation: u32,
+    ) -> Result<Vec<Prepared>, String> {
         let mut prepared = Vec::new();
-        for (known, far, user) in known::all(config)? {
-            let access = access(config, user, generation)
-                .map_err(|error| format!("bridge {}: {error}", known.name))?;
-            prepared.push(Prepared { known, access, far });
+        for wanted in known::all(config, plugins)? {
+            let access = access(config, wanted.user.as_ref(), generation)
+                .map_err(|error| format!("bridge {}: {error}", wanted.known.name))?;
+            prepared.push(Prepared { wanted, access });
         }
         Ok(prepared)
     }
@@ -75,20 +81,22 @@ impl Bridges {
     /// that does not waits for its end.
     pub fn run(&mut self, config: &Config, plugins: &Plugins, prepared: Vec<Prepared>) {
         let mut before = std::mem::take(&mut self.running);
-        for (number, Prepared { known, access, far }) in prepared.into_iter().enumerate() {
+        for (number, Prepared { wanted, access }) in prepared.into_iter().enumerate() {
+            let known = &wanted.known;
             let label = config::bridge::label(&known.name);
             let access = plugins.join_bridge(access, &label);
             let at = before.iter().position(|run| run.known.name == known.name);
             let running = match at.map(|at| before.remove(at)) {
-                Some(running) if running.known == known && !running.thread.is_finished() => {
+                Some(running) if running.known == *known && !running.thread.is_finished() => {
                     running.way.change(config, access);
+                    running.map.replace(&wanted.map);
                     running
                 }
                 earlier => {
                     let way = self.entrance.way(config, &label, number, access);
                     let earlier = earlier.map(|running| running.thread);
                     let name = known.name.clone();
-                    match start(known, far, way, earlier) {
+                    match start(wanted, way, earlier) {
                         Ok(running) => running,
                         Err(error) => {
                             tracing::error!(bridge = name, %error, "no thread for a bridge");
@@ -129,7 +137,7 @@ impl Bridges {
 ///
 /// # Errors
 /// The file cannot be read, or is wrong.
-fn access(config: &Config, user: Option<String>, generation: u32) -> Result<Access, String> {
+fn access(config: &Config, user: Option<&String>, generation: u32) -> Result<Access, String> {
     let access = Access::new(AllowAnonymous::Yes).with_generation(generation);
     let (Some(_), Some(file)) = (user, &config.access.acl_file) else {
         return Ok(access);
@@ -139,11 +147,13 @@ fn access(config: &Config, user: Option<String>, generation: u32) -> Result<Acce
 }
 
 fn start(
-    known: Known,
-    far: Far,
+    wanted: Wanted,
     way: Arc<Way>,
     earlier: Option<JoinHandle<()>>,
 ) -> std::io::Result<Running> {
+    let Wanted {
+        known, far, map, ..
+    } = wanted;
     let (stop, stopped) = oneshot::channel::<()>();
     let (status, name) = (far.status(), known.name.clone());
     let thread = std::thread::Builder::new().name("bridge".into()).spawn({
@@ -166,6 +176,7 @@ fn start(
     Ok(Running {
         known,
         way,
+        map,
         status,
         thread,
         _stop: stop,

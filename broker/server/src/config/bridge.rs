@@ -94,6 +94,8 @@ section! {
         /// Whether messages are marked with the bridges that they crossed, and
         /// cross none twice. Works where all brokers speak MQTT 5.
         pub loop_detection: bool = true,
+        /// The name of a plugin for bridges that maps what is carried.
+        pub map: Option<String> = None,
     }
 }
 

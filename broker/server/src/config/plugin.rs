@@ -32,7 +32,8 @@ section! {
         pub grants: Grants = Grants::default(),
         /// Keys that tokens are verified with.
         pub key_sets: Vec<KeySet> = Vec::new(),
-        /// The names of the listeners that it serves; all when empty.
+        /// The names of the listeners that it serves, a bridge's as `"bridge/NAME"`; all
+        /// when empty. A plugin that maps serves the bridges that name it.
         pub listeners: Vec<String> = Vec::new(),
         /// What becomes of a message when a filter fails.
         pub on_failure: OnFailure = OnFailure::Refuse,

@@ -46,6 +46,8 @@ section! {
         pub local_username: Option<String> = None,
         /// Bytes waiting in the webhook above which QoS 0 is dropped.
         pub pending_bytes: ByteSize = ByteSize::mib(8); 65_536..=1_073_741_824,
+        /// The name of a plugin for bridges that maps what is sent.
+        pub map: Option<String> = None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plugins of a configuration: loaded, kept over reloads while nothing about them changes, and
 //! put into the chain of each listener that they serve.
 
+mod map;
 mod orders;
 pub mod tool;
 
@@ -11,11 +12,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use dunlin_auth::Access;
+use dunlin_bridge::Map;
 use dunlin_plugins::{
     BreakerState, Class, Grants, Host, HostSettings, KeySetSettings, KeySource, LimitSettings,
     Number, OnFailure, Plugin, PluginSettings,
 };
 use dunlin_router::{Dispatch, Router};
+use map::PluginMap;
 use orders::{Orders, obey, orders};
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_local;
@@ -157,6 +160,25 @@ impl Plugins {
             };
         }
         access
+    }
+
+    /// The plugin of that name as the map of a bridge.
+    ///
+    /// # Errors
+    /// There is none, or it is of another kind.
+    pub fn map(&self, name: &str, bridge: &str) -> Result<Arc<dyn Map>, String> {
+        let mut loaded = self.loaded.iter();
+        match loaded.find(|loaded| loaded.wanted.name == name) {
+            Some(Loaded {
+                plugin: Plugin::Bridge(plugin),
+                ..
+            }) => Ok(Arc::new(PluginMap {
+                bridge: bridge.to_owned(),
+                plugin: plugin.clone(),
+            })),
+            Some(_) => Err(format!("map: plugin {name} is none for bridges")),
+            None => Err(format!("map: no plugin is called {name:?}")),
+        }
     }
 
     /// How each does.

@@ -333,3 +333,57 @@ fn a_bridge_carries_nothing_that_a_plugin_denies() {
         }
     }
 }
+
+/// Rules for what leaves: another topic, or none.
+fn map(topic: &str) -> String {
+    let rules = format!(
+        r##"config = {{ egress = [
+            {{ filter = "private/#", drop = true }},
+            {{ filter = "sensors/+/#", topic = "{topic}/{{1}}/{{#}}" }},
+        ], ingress = [] }}"##
+    );
+    plugin("bridge-map", &rules)
+}
+
+#[test]
+fn a_plugin_maps_what_a_bridge_carries_and_is_replaced_while_it_does() {
+    let far = Daemon::with("");
+    let bridge = format!(
+        "[[bridges]]\nname = \"cloud\"\naddresses = [\"{}\"]\nmap = \"bridge-map\"\n\
+         topics = [{{ filter = \"#\", qos = 1 }}]\n",
+        far.listener(0)
+    );
+    let with = |plugin: &str| format!("{bridge}{LISTENER}{plugin}");
+    let mut near = Daemon::start(&with(&map("plant")));
+    near.expect_metric("bridge_connected{bridge=\"cloud\"}", 1);
+    let (mut here, mut there) = (near.client("here"), far.client("there"));
+    there.subscribe("#", Qos::AtLeastOnce);
+    for topic in ["private/x", "sensors/7/a/b", "other"] {
+        here.publish(topic, b"x", Qos::AtLeastOnce);
+    }
+    there.expect_message("plant/7/a/b", b"x");
+    there.expect_message("other", b"x");
+    near.expect_metric(
+        "bridge_filtered_total{bridge=\"cloud\",direction=\"out\"}",
+        1,
+    );
+
+    near.configure(&with(&map("site")));
+    near.signal(Signal::HUP);
+    near.expect_log("configuration reloaded");
+    here.publish("sensors/7/c", b"x", Qos::AtLeastOnce);
+    there.expect_message("site/7/c", b"x");
+    assert_eq!(near.metric("bridge_reconnects_total{bridge=\"cloud\"}"), 0);
+
+    // One of another kind is none for bridges, and what was there stays.
+    let acl = plugin("acl-pattern", RULES).replace("\"acl-pattern\"\n", "\"bridge-map\"\n");
+    near.configure(&with(&acl));
+    near.signal(Signal::HUP);
+    let line = near.expect_log("reload refused");
+    assert!(
+        line.contains("plugin bridge-map is none for bridges"),
+        "{line}"
+    );
+    here.publish("sensors/7/d", b"x", Qos::AtLeastOnce);
+    there.expect_message("site/7/d", b"x");
+}
