@@ -88,11 +88,11 @@ section! {
     pub struct PluginLimits {
         /// Memory of each instance.
         pub memory: ByteSize = ByteSize(16 << 20); 65_536..=268_435_456,
-        /// How long a call may take; `"inherit"` is 1 ms for ACLs and filters,
-        /// and 5 s for authentication.
+        /// How long a call may take; `"inherit"` is 1 ms for ACLs and filters, 50 ms
+        /// for bridges and 5 s for authentication.
         pub deadline: Override<Duration> = Override(None); 1..=60_000,
         /// Instances, each of which answers one call at a time; `"inherit"` is 4
-        /// for ACLs and filters, and 16 for authentication.
+        /// for ACLs and filters, 1 for bridges and 16 for authentication.
         pub instances: Override<u32> = Override(None); 1..=256,
     }
 }
