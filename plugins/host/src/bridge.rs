@@ -1,6 +1,7 @@
 //! Plugins that map what a bridge carries.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use wasmtime::{
     Store,
@@ -68,6 +69,9 @@ pub(crate) const MAX_PART: usize = 1_024;
 
 /// Bytes shown at a time, unless one message alone has more.
 const MAX_PART_BYTES: usize = 256 << 10;
+
+/// Of the largest message: 256 MiB, the largest packet.
+const MAX_PARTS: u32 = 1_024;
 
 impl BridgePlugin {
     pub(crate) fn new(core: Core<BridgeWorld>) -> Self {
@@ -139,7 +143,8 @@ impl BridgePlugin {
         part: &[BridgeMessage<'_>],
     ) -> Result<Vec<BridgeMapped>, String> {
         let answer_bytes = self.core.limits.answer_bytes;
-        let called = self.core.call(None, |store, guest| {
+        let until = Instant::now() + self.core.limits.deadline * parts(part);
+        let called = self.core.call(Some(until), |store, guest| {
             match ask(store, guest, way, bridge, part, answer_bytes)? {
                 Ok(answer) => Ok(Ok(mapped(answer, part.len()).map_err(CallError::Answer)?)),
                 Err(words) => Ok(Err(words)),
@@ -182,6 +187,14 @@ impl BridgePlugin {
         }
         oversized
     }
+}
+
+/// How many times the deadline a call may take: more for a message that is larger than what is
+/// shown at a time, as it would fail each time that it is shown.
+fn parts(part: &[BridgeMessage<'_>]) -> u32 {
+    let bytes: usize = part.iter().map(size).sum();
+    u32::try_from(bytes.div_ceil(MAX_PART_BYTES))
+        .map_or(MAX_PARTS, |parts| parts.clamp(1, MAX_PARTS))
 }
 
 /// The messages that are shown first: one, or as many as the bounds allow.
@@ -232,7 +245,7 @@ mod tests {
     #[test]
     fn batches_are_shown_in_parts() {
         let (small, large) = (&*vec![0; 100 << 10], &*vec![0; 1 << 20]);
-        let parts = |sizes: &[&[u8]]| {
+        let shown = |sizes: &[&[u8]]| {
             let batch = sizes.iter().map(|payload| BridgeMessage::new("a", payload));
             let batch: Vec<_> = batch.collect();
             let mut rest = batch.as_slice();
@@ -244,8 +257,20 @@ mod tests {
             }
             parts
         };
-        assert_eq!(parts(&[small; 5]), [2, 2, 1]);
-        assert_eq!(parts(&[large, small, large]), [1, 1, 1]);
-        assert_eq!(parts(&[b"x".as_slice(); 1_500]), [MAX_PART, 476]);
+        assert_eq!(shown(&[small; 5]), [2, 2, 1]);
+        assert_eq!(shown(&[large, small, large]), [1, 1, 1]);
+        assert_eq!(shown(&[b"x".as_slice(); 1_500]), [MAX_PART, 476]);
+    }
+
+    #[test]
+    fn a_large_message_has_more_time() {
+        for (bytes, expected) in [(0, 1), (100 << 10, 1), (256 << 10, 2), (1 << 20, 5)] {
+            let payload = vec![0; bytes];
+            assert_eq!(
+                parts(&[BridgeMessage::new("a", &payload)]),
+                expected,
+                "{bytes}"
+            );
+        }
     }
 }

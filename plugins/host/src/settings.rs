@@ -86,7 +86,8 @@ pub struct Limits {
     /// Linear memory of an instance: 64 KiB to 256 MiB, by default 16 MiB.
     pub memory_bytes: usize,
     /// Time for a call: 1 ms to 60 s. A guest that computes is stopped within about 2 ms after it.
-    /// By default 5 s for an auth plugin, 50 ms for a bridge plugin, 1 ms for the others.
+    /// By default 5 s for an auth plugin, 50 ms for a bridge plugin (and as much again for each 256 KiB
+    /// of a message that is larger), 1 ms for the others.
     pub deadline: Duration,
     /// Instances at a time: 1 to 128. They are made when calls need them. By default 16 for an auth
     /// plugin, 1 for a bridge plugin, for the others 4 or the number of CPUs.
