@@ -1,7 +1,7 @@
 //! The last few decisions of one connection.
 
 use dunlin_time::Monotonic;
-use dunlin_topic::TopicFilter;
+use dunlin_topic::{TopicFilter, TopicName};
 
 use crate::{Access, Action, Answer, Decision, Holds, Principal, Question};
 
@@ -31,9 +31,10 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    /// A topic name; or a filter, if it is a scope.
+    /// The topic name that it answered last: to compare bytes costs less than to match a filter.
     topic: String,
-    is_scope: bool,
+    /// A filter, if it answers for all that match.
+    scope: Option<Box<str>>,
     action: Action,
     allowed: bool,
     /// `None` holds until the epoch changes.
@@ -67,7 +68,7 @@ impl DecisionMemo {
             };
         }
         let epoch = access.epoch();
-        if let Some(allowed) = self.recall(epoch, question, now) {
+        if let Some(allowed) = self.recall(epoch, question.action, question.topic, now) {
             let decision = match allowed {
                 true => Decision::Allow,
                 false => Decision::Deny,
@@ -96,12 +97,43 @@ impl DecisionMemo {
         }
     }
 
-    fn recall(&self, epoch: u64, question: &Question<'_>, now: Monotonic) -> Option<bool> {
-        let memo = self.0.as_ref().filter(|memo| memo.epoch == epoch)?;
+    /// What is known of this very topic, of which only bytes are at hand.
+    pub fn recall_bytes(
+        &self,
+        access: &Access,
+        action: Action,
+        topic: &[u8],
+        now: Monotonic,
+    ) -> Option<bool> {
+        let memo = self
+            .0
+            .as_ref()
+            .filter(|memo| memo.epoch == access.epoch())?;
         let mut entries = memo.entries.iter();
-        entries
-            .find(|entry| entry.answers(question, now))
-            .map(|entry| entry.allowed)
+        let found = entries.find(|entry| entry.answered(action, topic, now));
+        found.map(|entry| entry.allowed)
+    }
+
+    fn recall(
+        &mut self,
+        epoch: u64,
+        action: Action,
+        topic: TopicName<'_>,
+        now: Monotonic,
+    ) -> Option<bool> {
+        let memo = self.0.as_mut().filter(|memo| memo.epoch == epoch)?;
+        let bytes = topic.as_str().as_bytes();
+        let mut entries = memo.entries.iter();
+        if let Some(entry) = entries.find(|entry| entry.answered(action, bytes, now)) {
+            return Some(entry.allowed);
+        }
+        let mut entries = memo.entries.iter_mut();
+        let entry = entries.find(|entry| entry.answers(action, topic, now))?;
+        if topic.as_str().len() <= MAX_TOPIC_BYTES {
+            entry.topic.clear();
+            entry.topic.push_str(topic.as_str());
+        }
+        Some(entry.allowed)
     }
 
     fn remember(
@@ -122,8 +154,9 @@ impl DecisionMemo {
                 (Some(now + time), scope.filter(|_| speaks_of_it))
             }
         };
-        let topic = scope.as_deref().unwrap_or(question.topic.as_str());
-        if topic.len() > MAX_TOPIC_BYTES {
+        let topic = question.topic.as_str();
+        let scope = scope.filter(|scope| scope.len() <= MAX_TOPIC_BYTES);
+        if topic.len() > MAX_TOPIC_BYTES && scope.is_none() {
             return;
         }
         let memo = self.0.get_or_insert_with(|| Box::new(Entries::new(epoch)));
@@ -132,8 +165,10 @@ impl DecisionMemo {
         }
         let entry = memo.place(until.is_some());
         entry.topic.clear();
-        entry.topic.push_str(topic);
-        entry.is_scope = scope.is_some();
+        if topic.len() <= MAX_TOPIC_BYTES {
+            entry.topic.push_str(topic);
+        }
+        entry.scope = scope;
         entry.action = question.action;
         entry.allowed = allowed;
         entry.until = until;
@@ -141,15 +176,21 @@ impl DecisionMemo {
 }
 
 impl Entry {
-    fn answers(&self, question: &Question<'_>, now: Monotonic) -> bool {
-        self.action == question.action
-            && self.until.is_none_or(|until| now < until)
-            && match self.is_scope {
-                false => self.topic == question.topic.as_str(),
-                true => {
-                    TopicFilter::new(&self.topic).is_ok_and(|scope| scope.matches(question.topic))
-                }
-            }
+    /// Whether it answered for this topic, and still does.
+    fn answered(&self, action: Action, topic: &[u8], now: Monotonic) -> bool {
+        self.topic.as_bytes() == topic && self.holds(action, now)
+    }
+
+    /// Whether its scope answers for this topic.
+    fn answers(&self, action: Action, topic: TopicName<'_>, now: Monotonic) -> bool {
+        let Some(scope) = &self.scope else {
+            return false;
+        };
+        self.holds(action, now) && TopicFilter::new(scope).is_ok_and(|scope| scope.matches(topic))
+    }
+
+    fn holds(&self, action: Action, now: Monotonic) -> bool {
+        self.action == action && self.until.is_none_or(|until| now < until)
     }
 }
 
@@ -173,7 +214,7 @@ impl Entries {
             true => {
                 self.entries.push(Entry {
                     topic: String::new(),
-                    is_scope: false,
+                    scope: None,
                     action: Action::Publish,
                     allowed: false,
                     until: None,
@@ -196,8 +237,6 @@ mod tests {
 
     use super::*;
     use std::time::Duration;
-
-    use dunlin_topic::TopicName;
 
     use crate::access::tests::Constant;
 
@@ -298,6 +337,15 @@ mod tests {
         let mut rules = Rules::answering(holds(Some("a/#")));
         assert_eq!(rules.ask_at(Monotonic(5), Action::Publish, "a/b").1, 1);
         assert_eq!(rules.ask_at(Monotonic(6), Action::Publish, "a/c").1, 0);
+        assert_eq!(rules.ask_at(Monotonic(6), Action::Publish, "a/b").1, 0);
+        let known = |rules: &Rules, action, topic: &[u8], now| {
+            let memo = &rules.memo;
+            memo.recall_bytes(&rules.access, action, topic, Monotonic(now))
+        };
+        assert_eq!(known(&rules, Action::Publish, b"a/b", 6), Some(true));
+        assert_eq!(known(&rules, Action::Publish, b"a/c", 6), None);
+        assert_eq!(known(&rules, Action::Publish, b"a/b", 105), None);
+        assert_eq!(known(&rules, Action::Receive, b"a/b", 6), None);
         assert_eq!(rules.ask_at(Monotonic(6), Action::Receive, "a/c").1, 1);
         assert_eq!(rules.ask_at(Monotonic(6), Action::Publish, "b").1, 1);
         assert_eq!(rules.ask_at(Monotonic(105), Action::Publish, "a/c").1, 1);

@@ -119,6 +119,11 @@ impl Connection {
     }
 
     pub fn may_receive(&mut self, delivery: &Delivery, now: Monotonic) -> bool {
+        let topic = delivery.message.topic_bytes();
+        let memo = &self.memo;
+        if let Some(allowed) = memo.recall_bytes(&self.access, Action::Receive, topic, now) {
+            return allowed;
+        }
         let Ok(topic) = TopicName::new_bounded(delivery.message.topic(), usize::MAX) else {
             return false;
         };
