@@ -225,7 +225,8 @@ impl Broker {
         self.listeners.borrow_mut().close_all();
         self.bridges.borrow_mut().stop();
         let drained = async {
-            until(|| self.bridges.borrow().are_stopped()).await;
+            // They finish what is in flight while the broker is there; clients are told in any case.
+            let _ = timeout(patience / 2, until(|| self.bridges.borrow().are_stopped())).await;
             self.router.close_all(
                 ReasonCode::ServerShuttingDown,
                 "the server is shutting down",

@@ -15,18 +15,23 @@ pub struct PluginMap {
 
 impl Map for PluginMap {
     fn egress(&self, batch: &mut Vec<Mapped>) -> Result<(), Fault> {
-        let shown: Vec<_> = batch.iter().map(message).collect();
-        let answer = self.plugin.egress(&self.bridge, &shown).map_err(Fault)?;
-        *batch = carry_out(answer, std::mem::take(batch));
-        Ok(())
+        map(batch, |shown| self.plugin.egress(&self.bridge, shown))
     }
 
     fn ingress(&self, batch: &mut Vec<Mapped>) -> Result<(), Fault> {
-        let shown: Vec<_> = batch.iter().map(message).collect();
-        let answer = self.plugin.ingress(&self.bridge, &shown).map_err(Fault)?;
-        *batch = carry_out(answer, std::mem::take(batch));
-        Ok(())
+        map(batch, |shown| self.plugin.ingress(&self.bridge, shown))
     }
+}
+
+/// Puts what the plugin makes of a batch in its place; after an error it is as it was.
+fn map(
+    batch: &mut Vec<Mapped>,
+    ask: impl FnOnce(&[BridgeMessage<'_>]) -> Result<Vec<BridgeMapped>, String>,
+) -> Result<(), Fault> {
+    let shown: Vec<_> = batch.iter().map(message).collect();
+    let answer = ask(&shown).map_err(Fault)?;
+    *batch = carry_out(answer, std::mem::take(batch));
+    Ok(())
 }
 
 fn message(mapped: &Mapped) -> BridgeMessage<'_> {

@@ -1,6 +1,9 @@
 //! Bridges that begin, change and end while the broker runs.
 
-use dunlin_codec::Qos;
+use std::io::Write;
+use std::net::TcpListener;
+
+use dunlin_codec::{Qos, ReasonCode};
 use rustix::process::Signal;
 
 use super::daemon::{Daemon, LISTENER};
@@ -85,5 +88,24 @@ fn a_broker_that_stops_says_so_to_the_other() {
     there.expect_message(state, b"1");
     near.signal(Signal::TERM);
     there.expect_message(state, b"0");
+    assert!(near.wait().success());
+}
+
+#[test]
+fn clients_are_told_that_the_broker_stops_though_a_bridge_hangs() {
+    // It accepts the bridge, and answers nothing more.
+    let far = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = far.local_addr().expect("an address").port();
+    let topics = "{ filter = \"a\", qos = 1 }";
+    let bridge = bridge(port, "", topics);
+    let mut near = Daemon::start(&format!("drain_timeout = \"2s\"\n{LISTENER}{bridge}"));
+    let (mut hung, _) = far.accept().expect("the bridge");
+    hung.write_all(&[0x20, 3, 0, 0, 0]).expect("it reads");
+    near.expect_metric(CONNECTED, 1);
+    let mut here = near.client("here");
+    here.publish("a", b"x", Qos::AtLeastOnce);
+    near.expect_metric("bridge_in_flight{bridge=\"cloud\"}", 2);
+    near.signal(Signal::TERM);
+    here.expect_end(ReasonCode::ServerShuttingDown);
     assert!(near.wait().success());
 }
