@@ -1,5 +1,6 @@
 //! Reload: on SIGHUP, and when a file of the configuration changes.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -86,16 +87,16 @@ fn named_files(config: &Config) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// What is wrong; then all is as it was.
-pub fn reload(
+pub async fn reload(
     request: &Request,
     current: &Loaded,
-    listeners: &mut Listeners,
-    bridges: &mut Bridges,
+    listeners: &RefCell<Listeners>,
+    bridges: &RefCell<Bridges>,
     log: &LogHandle,
 ) -> Result<(Loaded, Reloaded), String> {
     // Whatever moved the file away sends SIGHUP, and has no part in what follows.
     log.reopen();
-    let outcome = apply(request, current, listeners, bridges);
+    let outcome = apply(request, current, listeners, bridges).await;
     match &outcome {
         Ok((loaded, reloaded)) => {
             log.set_level(loaded.config.logging.level);
@@ -106,19 +107,32 @@ pub fn reload(
     outcome
 }
 
-fn apply(
+async fn apply(
     request: &Request,
     current: &Loaded,
-    listeners: &mut Listeners,
-    bridges: &mut Bridges,
+    listeners: &RefCell<Listeners>,
+    bridges: &RefCell<Bridges>,
 ) -> Result<(Loaded, Reloaded), String> {
     let loaded = config::load(request).map_err(|invalid| invalid.to_string())?;
     let changes = Config::difference(&current.config, &loaded.config);
     let config = &loaded.config;
-    let plugins = listeners.plugins().load(config)?;
-    let prepared = Bridges::prepare(config, &plugins, listeners.generation() + 1)?;
-    listeners.reload(config, &changes.listeners, plugins)?;
-    bridges.run(config, listeners.plugins(), prepared);
+    let (plugins, prepared, staged) = {
+        let listeners = listeners.borrow();
+        let plugins = listeners.plugins().load(config)?;
+        let prepared = Bridges::prepare(config, &plugins, listeners.generation() + 1)?;
+        let staged = listeners.stage(config, &plugins)?;
+        (plugins, prepared, staged)
+    };
+    let closing = listeners.borrow_mut().make_room(&staged);
+    for closed in closing {
+        // Its end is all that is asked of it.
+        let _ = closed.await;
+    }
+    let mut listeners = listeners.borrow_mut();
+    listeners.apply(staged, plugins)?;
+    bridges
+        .borrow_mut()
+        .run(config, listeners.plugins(), prepared);
     let lines = |changes: &[Change]| changes.iter().map(line).collect();
     let reloaded = Reloaded {
         live: lines(&changes.live),

@@ -21,7 +21,7 @@ use crate::acceptor::{AcceptLimits, Pace, Shared};
 use crate::admin::{self, Admin, Door, ReloadRequest};
 use crate::bridges::{Bridges, Entrance};
 use crate::config::{self, AllowAnonymous, Config, Invalid, Loaded, Request};
-use crate::listeners::Listeners;
+use crate::listeners::{Listeners, OpenListener};
 use crate::logging::LogHandle;
 use crate::pid_file::PidFile;
 use crate::plugins::Plugins;
@@ -114,9 +114,8 @@ impl Broker {
             pool: Arc::new(HashingPool::default()),
             cells,
         });
-        let mut listeners = Listeners::new(shared, plugins);
-        listeners.open_all(config)?;
-        let prepared = Bridges::prepare(config, listeners.plugins(), 0)?;
+        let listeners = Listeners::open(shared, config, plugins)?;
+        let prepared = Bridges::prepare(config, listeners.plugins(), listeners.generation())?;
         bridges.run(config, listeners.plugins(), prepared);
         // Whoever waits for the lines about listeners finds the pid file too.
         let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -178,7 +177,7 @@ impl Broker {
             };
             match cause {
                 Wake::Reload(reply) => {
-                    self.reload(request, reply);
+                    self.reload(request, reply).await;
                     watch = reload::Watch::new(&self.loaded);
                 }
                 Wake::Stop => return self.drain(signals).await,
@@ -195,16 +194,15 @@ impl Broker {
         spawn_local(housekeeping::storage(router.clone(), self.storage.clone()));
     }
 
-    fn reload(&mut self, request: &Request, reply: Option<ReloadRequest>) {
-        let mut listeners = self.listeners.borrow_mut();
-        let mut bridges = self.bridges.borrow_mut();
+    async fn reload(&mut self, request: &Request, reply: Option<ReloadRequest>) {
         let outcome = reload::reload(
             request,
             &self.loaded,
-            &mut listeners,
-            &mut bridges,
+            &self.listeners,
+            &self.bridges,
             &self.log,
-        );
+        )
+        .await;
         let outcome = outcome.map(|(loaded, reloaded)| {
             self.admin.replace_token(loaded.config.admin.token.clone());
             self.loaded = loaded;
@@ -294,14 +292,7 @@ fn say_hello(config: &Config) {
 }
 
 fn say_where(config: &Config, listeners: &Listeners) {
-    for listener in listeners.open_now() {
-        tracing::info!(
-            address = listener.address,
-            protocol = listener.protocol,
-            tls = listener.tls,
-            "listening"
-        );
-    }
+    listeners.open_now().iter().for_each(OpenListener::log);
     let loopback_only = config.listeners.iter().any(|listener| {
         config.access.on(&listener.access).allow_anonymous == AllowAnonymous::Loopback
     });

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::Config;
-use super::address::ListenAddress;
-use super::listener::Listener;
 use super::node::Value;
 use super::reference;
 use super::setting::Setting;
@@ -36,15 +34,13 @@ pub fn needs_restart(key: &str) -> bool {
     AT_START.iter().any(|start| key.starts_with(start))
 }
 
-/// What is different between two configurations.
+/// What is different between two configurations, but for listeners.
 ///
 /// Files whose path is the same may still have new contents: a reload reads
 /// certificates, password and ACL files again whatever this says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// Listeners that begin, end or go on with other settings.
-    pub listeners: Vec<ListenerChange>,
-    /// Other keys that can be applied while running.
+    /// Keys that can be applied while running.
     pub live: Vec<Change>,
     /// Keys that stay as they were until the broker is started again.
     pub restart: Vec<Change>,
@@ -61,60 +57,21 @@ pub struct Change {
     pub new: String,
 }
 
-/// What happens to a listener. It is the same listener as long as its address
-/// (and `ipv6_only`) is the same.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ListenerChange {
-    /// To be opened.
-    Added(Listener),
-    /// To be closed.
-    Removed(Listener),
-    /// Its socket stays, and new connections find the new settings.
-    Changed(Listener),
-}
-
 impl Config {
     /// What is different between `old` and `new`.
     pub fn difference(old: &Config, new: &Config) -> Changes {
         let (live, restart) = keys(old, new)
             .into_iter()
             .partition(|c| !needs_restart(&c.key));
-        Changes {
-            listeners: listeners(&old.listeners, &new.listeners),
-            live,
-            restart,
-        }
+        Changes { live, restart }
     }
 }
 
 impl Changes {
     /// Whether the two configurations are the same.
     pub fn is_empty(&self) -> bool {
-        self.listeners.is_empty() && self.live.is_empty() && self.restart.is_empty()
+        self.live.is_empty() && self.restart.is_empty()
     }
-}
-
-fn listeners(old: &[Listener], new: &[Listener]) -> Vec<ListenerChange> {
-    fn socket(listener: &Listener) -> (&ListenAddress, bool) {
-        (&listener.address, listener.ipv6_only)
-    }
-    let find = |all: &[Listener], one: &Listener| {
-        all.iter()
-            .find(|other| socket(other) == socket(one))
-            .cloned()
-    };
-    let removed = old.iter().filter(|listener| find(new, listener).is_none());
-    let mut changes: Vec<_> = removed.cloned().map(ListenerChange::Removed).collect();
-    for listener in new {
-        match find(old, listener) {
-            None => changes.push(ListenerChange::Added(listener.clone())),
-            Some(old) if old != *listener => {
-                changes.push(ListenerChange::Changed(listener.clone()));
-            }
-            Some(_) => {}
-        }
-    }
-    changes
 }
 
 fn keys(old: &Config, new: &Config) -> Vec<Change> {
@@ -199,33 +156,5 @@ mod tests {
             ]
         );
         assert_eq!(named(&changes.restart), ["workers: \"auto\" -> 2"]);
-        assert_eq!(changes.listeners, []);
-    }
-
-    #[test]
-    fn a_listener_is_known_by_its_address() {
-        let at = |port| {
-            let mut listener = Listener::default();
-            listener.address = listener.address.with_port(port);
-            listener
-        };
-        let limited = Listener {
-            max_connections: Some(5),
-            ..at(2)
-        };
-        let with = |listeners| Config {
-            listeners,
-            ..Config::default()
-        };
-        let old = with(vec![at(1), at(2), at(4)]);
-        let new = with(vec![limited.clone(), at(3), at(4)]);
-        assert_eq!(
-            Config::difference(&old, &new).listeners,
-            [
-                ListenerChange::Removed(at(1)),
-                ListenerChange::Changed(limited),
-                ListenerChange::Added(at(3)),
-            ]
-        );
     }
 }

@@ -43,7 +43,7 @@ pub use broker::{
     Workers,
 };
 pub use collection::Override;
-pub use difference::{Change, Changes, ListenerChange};
+pub use difference::{Change, Changes};
 pub use limits::{Limits, MemoryBudget};
 pub use listener::{
     Access, AllowAnonymous, Listener, ListenerAccess, Protocol, Tls, TlsVersion, WebSocket,

@@ -34,21 +34,37 @@ impl Broker {
 
     /// An MQTT and a WebSocket listener, with more TOML in front.
     pub fn configured(directory: TempDir, settings: &str) -> Broker {
-        let listeners = "[[listeners]]\naddress = \"127.0.0.1:0\"\n\
-             [[listeners]]\naddress = \"127.0.0.1:0\"\nprotocol = \"websockets\"\n";
-        let toml = format!("{settings}\n{listeners}");
-        std::fs::write(directory.path().join("dunlin.toml"), toml).expect("a file");
+        configure(&directory, settings);
         Broker::serve(directory, &["--config", "dunlin.toml"], 2)
+    }
+
+    /// The same with a dashboard, whose URL is the second.
+    pub fn with_dashboard(settings: &str) -> (Broker, String) {
+        let directory = directory();
+        configure(&directory, settings);
+        let mut command = dunlin();
+        command
+            .env("DUNLIN__ADMIN__ADDRESS", "127.0.0.1:0")
+            .args(["serve", "--config", "dunlin.toml"])
+            .current_dir(&directory);
+        let mut program = Program::start(&mut command);
+        let line = program.line_with("dashboard, metrics and API");
+        let (_, url) = line.rsplit_once("url=").expect("a URL");
+        (Broker::listening(program, directory, 2), url.to_owned())
     }
 
     /// `dunlin serve` with these arguments, which make it listen on so many addresses.
     pub fn serve(directory: TempDir, arguments: &[&str], listeners: usize) -> Broker {
-        let mut program = Program::start(
+        let program = Program::start(
             dunlin()
                 .arg("serve")
                 .args(arguments)
                 .current_dir(&directory),
         );
+        Broker::listening(program, directory, listeners)
+    }
+
+    fn listening(mut program: Program, directory: TempDir, listeners: usize) -> Broker {
         let address = |line: String| {
             let quoted = line.split('"').nth(1);
             quoted
@@ -86,6 +102,13 @@ impl Broker {
     pub fn program(&mut self) -> &mut Program {
         &mut self.program
     }
+}
+
+fn configure(directory: &TempDir, settings: &str) {
+    let listeners = "[[listeners]]\naddress = \"127.0.0.1:0\"\n\
+         [[listeners]]\naddress = \"127.0.0.1:0\"\nprotocol = \"websockets\"\n";
+    let toml = format!("{settings}\n{listeners}");
+    std::fs::write(directory.path().join("dunlin.toml"), toml).expect("a file");
 }
 
 /// The binary; nothing of the tests' environment is for it.

@@ -146,14 +146,31 @@ fn refuses(address: std::net::SocketAddr) {
 }
 
 #[test]
-fn an_address_is_not_opened_before_the_one_in_its_way_is_closed() {
+fn a_listener_takes_the_port_of_one_that_ends() {
     let mut daemon = Daemon::start(LISTENER);
     let port = daemon.listener(0).port();
+    let mut stays = daemon.client("stays");
+    daemon.configure(&format!("[[listeners]]\naddress = \"0.0.0.0:{port}\"\n"));
+    daemon.signal(Signal::HUP);
+    daemon.expect_log(&format!("listening address=\"0.0.0.0:{port}\""));
+    daemon.expect_log("configuration reloaded");
+    let mut new = daemon.client("comes to the new one");
+    new.ping();
+    stays.ping();
+    assert_eq!(daemon.metric("connections_closed_total"), 0);
+}
+
+#[test]
+fn a_listener_whose_place_another_cannot_take_is_opened_again() {
+    let mut daemon = Daemon::start(LISTENER);
+    let port = daemon.listener(0).port();
+    // Two wait for the place of one: the second cannot have it.
     let at = |host: &str| format!("[[listeners]]\naddress = \"{host}:{port}\"\n");
-    daemon.configure(&at("127.0.0.1"));
+    daemon.configure(&(at("0.0.0.0") + &at("127.0.0.1")));
     daemon.signal(Signal::HUP);
     let refused = daemon.expect_log("reload refused");
     assert!(refused.contains("in use"), "{refused}");
+    assert!(!refused.contains("is closed now"), "{refused}");
     daemon.client("still here").ping();
 }
 

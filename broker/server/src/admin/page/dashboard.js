@@ -48,7 +48,7 @@ async function refresh() {
     state(now.ready ? "ready, up " + duration(now.gauges.uptime_seconds) : "not ready", !now.ready);
     $("numbers").replaceChildren(...NUMBERS.map(([name, value]) => number(name, value(now, rate))));
     before = now;
-    await Promise.all([showListeners(), showClients()]);
+    await Promise.all([showListeners(), showBridges(), showPlugins(), showClients()]);
   } catch (error) {
     state(error.message, true);
   }
@@ -78,6 +78,25 @@ function socketUrl({ address, tls, path }) {
   if (!port) return "";
   const everywhere = host === "[::]" || host === "0.0.0.0";
   return (tls ? "wss://" : "ws://") + (everywhere ? location.hostname : host) + ":" + port + path;
+}
+
+async function showBridges() {
+  const { bridges } = await api("bridges");
+  showIfAny("bridges", bridges.map((bridge) => row(
+    bridge.name, bridge.connected ? "connected" : bridge.last_error || "not connected",
+    bridge.out.messages, bridge.in.messages, bridge.out.dropped + bridge.in.dropped)));
+}
+
+async function showPlugins() {
+  const { plugins } = await api("plugins");
+  const sum = (faults) => Object.values(faults).reduce((all, one) => all + one, 0);
+  showIfAny("plugins", plugins.map((plugin) => row(
+    plugin.name, plugin.class, plugin.version, plugin.calls, sum(plugin.faults), plugin.breaker)));
+}
+
+function showIfAny(id, rows) {
+  $(id).closest("section").hidden = rows.length === 0;
+  $(id).replaceChildren(...rows);
 }
 
 async function showClients() {
