@@ -1,15 +1,18 @@
-//! Counts what the program has allocated, for benchmarks of memory.
+//! The allocator of the broker, which counts what the program has allocated.
 #![allow(
     unsafe_code,
-    reason = "implementing GlobalAlloc is unsafe; it forwards to System"
+    reason = "implementing GlobalAlloc is unsafe; it forwards to mimalloc"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mimalloc::MiMalloc;
 
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, counting the bytes that were asked for and not yet given back.
+/// The allocator that the broker has, counting the bytes that were asked for and not yet given
+/// back.
 pub struct Counting;
 
 /// Bytes allocated now, without what the allocator itself needs.
@@ -17,17 +20,17 @@ pub fn bytes() -> usize {
     ALLOCATED_BYTES.load(Ordering::Relaxed)
 }
 
-// SAFETY: every call is passed on unchanged to `System`, whose guarantees are those asked for.
+// SAFETY: every call is passed on unchanged to `MiMalloc`, whose guarantees are those asked for.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises about `layout` are the ones that `System` needs.
-        unsafe { System.alloc(layout) }
+        // SAFETY: the caller's promises about `layout` are the ones that `MiMalloc` needs.
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         ALLOCATED_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: `block` came from `alloc` above, so from `System`, with this layout.
-        unsafe { System.dealloc(block, layout) }
+        // SAFETY: `block` came from `alloc` above, so from `MiMalloc`, with this layout.
+        unsafe { MiMalloc.dealloc(block, layout) }
     }
 }
