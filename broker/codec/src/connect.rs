@@ -2,7 +2,8 @@
 
 use crate::wire::{Reader, Sink};
 use crate::{
-    DecodeError, EncodeError, PacketType, Properties, PropertyPlace, Qos, ReasonCode, Version,
+    DecodeError, Decoded, EncodeError, PacketType, Properties, PropertyPlace, Qos, ReasonCode,
+    Version,
 };
 
 /// The first packet of a connection.
@@ -50,6 +51,9 @@ const WILL_RETAIN: u8 = 0x20;
 const PASSWORD: u8 = 0x40;
 const USERNAME: u8 = 0x80;
 
+/// What tells the version: a protocol name of at most six letters, and the level.
+const VERSION_BYTES: usize = 2 + 6 + 1;
+
 /// Mosquitto marks its bridges so; only levels 3 and 4.
 const BRIDGE: u8 = 0x80;
 
@@ -73,6 +77,19 @@ impl<'a> Connect<'a> {
         }
         Self::decode_after_version(reader, version, bridge)
             .map_err(|error| error.of_connect(version))
+    }
+
+    /// Refuses a CONNECT of `length` bytes by what it begins with.
+    pub(crate) fn refuse(
+        beginning: &[u8],
+        length: usize,
+        why: DecodeError,
+    ) -> Result<Decoded<'_>, DecodeError> {
+        let Some(beginning) = beginning.get(..VERSION_BYTES.min(length)) else {
+            return Ok(Decoded::Incomplete { needed: None });
+        };
+        let (version, _) = decode_version(&mut Reader::new(beginning))?;
+        Err(why.of_connect(version))
     }
 
     fn decode_after_version(

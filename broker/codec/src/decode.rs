@@ -26,7 +26,8 @@ pub enum Decoded<'a> {
 /// Takes one packet from the front of `bytes`.
 ///
 /// `version` is the connection's; a CONNECT carries its own and ignores it. A packet longer than
-/// `maximum_packet_size` bytes, fixed header included, is refused as soon as its length is known.
+/// `maximum_packet_size` bytes, fixed header included, is refused as soon as its length is known; a
+/// CONNECT once it has said its version too, so that a CONNACK can tell why.
 ///
 /// # Errors
 /// Whatever MQTT calls malformed or a protocol error, if this packet alone shows it.
@@ -51,10 +52,14 @@ pub fn decode(
     let header = 1 + remaining.len;
     let length = header + remaining.value as usize;
     if length > maximum_packet_size as usize {
-        return Err(DecodeError::new(
+        let refused = DecodeError::new(
             ReasonCode::PacketTooLarge,
             "the packet is larger than we accept [MQTT-3.2.2-15]",
-        ));
+        );
+        return match packet_type {
+            PacketType::Connect => Connect::refuse(&bytes[header..], length - header, refused),
+            _ => Err(refused),
+        };
     }
     let Some(body) = bytes.get(header..length) else {
         return Ok(Decoded::Incomplete {

@@ -41,8 +41,8 @@ impl IncomingAliases {
     }
 }
 
-/// Aliases that we give to topics: a topic gets one the second time it is seen, in the place of
-/// the one unused for longest.
+/// Aliases that we give to topics: one that is free at the first use, and when there is none the
+/// one unused for longest, at the second.
 #[derive(Debug)]
 pub struct OutgoingAliases {
     slots: Vec<Slot>,
@@ -96,8 +96,9 @@ impl OutgoingAliases {
             self.slots[at].last_use = self.uses;
             return alias(at, true);
         }
+        let is_free = self.slots.len() < self.maximum.into();
         let candidate = &mut self.candidates[hash as usize % CANDIDATES];
-        if *candidate != hash {
+        if !is_free && *candidate != hash {
             *candidate = hash;
             return None;
         }
@@ -106,7 +107,7 @@ impl OutgoingAliases {
             last_use: self.uses,
             topic: topic.into(),
         };
-        if self.slots.len() < self.maximum.into() {
+        if is_free {
             self.slots.push(slot);
             return alias(self.slots.len() - 1, false);
         }
@@ -159,10 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn an_outgoing_alias_is_given_at_the_second_use_and_moves_to_busier_topics() {
+    fn an_outgoing_alias_is_given_while_there_are_some_and_moves_to_busier_topics() {
         let mut aliases = OutgoingAliases::new(1).unwrap();
         let given = |known| Some(OutgoingAlias { alias: n(1), known });
-        assert_eq!(aliases.for_topic(b"a"), None);
         assert_eq!(aliases.for_topic(b"a"), given(false));
         assert_eq!(aliases.for_topic(b"a"), given(true));
         assert_eq!(aliases.for_topic(b"b"), None);

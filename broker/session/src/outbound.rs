@@ -556,7 +556,7 @@ mod tests {
             outbound.send(delivery(Qos::AtMostOnce, b"0123456789"), channel, &mut out);
             out.len()
         });
-        assert_eq!(lengths, [16, 19, 18]);
+        assert_eq!(lengths, [19, 18, 18]);
     }
 
     #[test]

@@ -61,6 +61,22 @@ fn mqtt5_3_1_2_24_too_large_is_known_from_the_fixed_header() {
 }
 
 #[test]
+fn mqtt5_3_2_2_15_a_connect_that_is_too_large_is_refused_in_its_version() {
+    let connect = b"\x10\xFF\xFF\xFF\x7F\x00\x04MQTT\x05\x02\x00\x00";
+    for come in 5..14 {
+        let incomplete = Decoded::Incomplete { needed: None };
+        let decoded = decode(&connect[..come], Version::Mqtt5, 1024);
+        assert_eq!(decoded, Ok(incomplete), "{come} bytes");
+    }
+    let error = decode(connect, Version::Mqtt311, 1024).expect_err("too large");
+    assert_eq!(error.reason, ReasonCode::PacketTooLarge);
+    assert_eq!(error.connect_version, Some(Version::Mqtt5));
+    // Too short to be one, and still too large.
+    let short = decode(b"\x10\x03\x00\x04M", Version::Mqtt5, 4).expect_err("no CONNECT");
+    assert_eq!(short.reason, ReasonCode::MalformedPacket);
+}
+
+#[test]
 fn a_publish_on_the_known_topic_has_that_very_text() {
     let known = String::from("t");
     let decoded = decode_publish(b"\x30\x04\x00\x01tm", Version::Mqtt311, 6, &known);

@@ -103,6 +103,22 @@ fn packet_size() {
 }
 
 #[test]
+fn packet_size_of_a_connect() {
+    let daemon = Daemon::with("limits.packet_size = 1024\n");
+    let password = [0; 1100];
+    let connect = Connect {
+        version: Version::Mqtt5,
+        client_id: "large",
+        username: Some("ann"),
+        password: Some(&password),
+        ..Connect::default()
+    };
+    let (_, reason) = daemon.ask(&connect);
+    assert_eq!(reason, ReasonCode::PacketTooLarge);
+    assert_eq!(daemon.metric("packets_too_large_total"), 1);
+}
+
+#[test]
 fn packet_size_of_a_listener() {
     let listener = "[[listeners]]\naddress = \"127.0.0.1:0\"\n";
     let daemon = Daemon::start(&format!("{listener}max_packet_size = 1024\n"));

@@ -166,12 +166,12 @@ fn mqtt5_3_1_2_26_aliases_go_out_only_up_to_the_clients_maximum() {
         };
         server.delivers(delivery_of(parts)).1
     };
-    assert_eq!(send("t"), b"\x30\x04\x00\x01t\x00");
     assert_eq!(send("t"), b"\x30\x07\x00\x01t\x03\x23\x00\x01");
     assert_eq!(send("t"), b"\x30\x06\x00\x00\x03\x23\x00\x01");
-    send("u");
+    assert_eq!(send("u"), b"\x30\x04\x00\x01u\x00");
     assert_eq!(send("u"), b"\x30\x07\x00\x01u\x03\x23\x00\x01");
-    // The only alias moved: it has to name its topic again.
+    // The only alias moved: what it stood for is named again, and gets it back at the next use.
+    assert_eq!(send("t"), b"\x30\x04\x00\x01t\x00");
     assert_eq!(send("t"), b"\x30\x07\x00\x01t\x03\x23\x00\x01");
 }
 
