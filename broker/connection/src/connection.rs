@@ -71,8 +71,8 @@ pub(crate) struct Rare {
     pub reauthentication: Option<Pin<Box<dyn Future<Output = Verdict>>>>,
     /// A re-authentication that waits for the client's next data.
     pub exchange: Option<Exchange>,
-    /// The last subscriber that made no room in time: it is not waited for again.
-    pub stuck: u64,
+    /// How often it has waited lately for a subscriber that made no room in time.
+    pub waited_in_vain: u32,
 }
 
 /// Why a connection is over.

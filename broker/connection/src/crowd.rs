@@ -10,13 +10,14 @@ use dunlin_time::{Monotonic, Now};
 
 use crate::connection::{Connection, End};
 
-/// How long a client waits for one subscriber.
+/// How long a client waits for a subscriber: half as long after each that it waited for in vain, so
+/// that many who fall behind cost it little more than one, and longer again after others.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of parked packets above which the client is no longer read.
 const PARKED_MAX: usize = 64 * 1024;
 
-/// In place of a subscriber that is not waited for: none is.
-const EVERYBODY: u64 = u64::MAX;
+/// So often is patience halved: what is left is nothing.
+const NO_PATIENCE: u32 = 31;
 
 /// A crowded subscriber, and the packets that wait for it. What does not add to the crowd is still
 /// handled: a client that waits for itself, or for one that waits for it, goes on.
@@ -49,20 +50,17 @@ impl Crowd {
 }
 
 impl Connection {
-    /// Begins to wait for a subscriber that falls behind, unless it is this client's own or had
-    /// its chance.
+    /// Begins to wait for a subscriber that falls behind, unless it is this client's own.
     pub fn enter_crowd(&mut self, subscriber: Arc<Subscriber>, now: Now) {
-        let stuck = self.rare.as_ref().map_or(0, |rare| rare.stuck);
-        if self.crowd.is_some()
-            || subscriber.number == self.subscriber.number
-            || subscriber.number == stuck
-            || stuck == EVERYBODY
+        let waited_in_vain = self.rare.as_ref().map_or(0, |rare| rare.waited_in_vain);
+        let patience = PATIENCE / (1 << waited_in_vain);
+        if self.crowd.is_some() || subscriber.number == self.subscriber.number || patience.is_zero()
         {
             return;
         }
         self.crowd = Some(Box::new(Crowd {
             subscriber,
-            until: now.monotonic + PATIENCE,
+            until: now.monotonic + patience,
             packets: Vec::new(),
         }));
     }
@@ -84,9 +82,11 @@ impl Connection {
             return Ok(());
         }
         if wait {
-            let number = crowd.subscriber.number;
-            crowd.subscriber.stop_waiting(context.waker());
-            self.rare().stuck = number;
+            crowd.subscriber.give_up();
+            let rare = self.rare();
+            rare.waited_in_vain = NO_PATIENCE.min(rare.waited_in_vain + 1);
+        } else if let Some(rare) = &mut self.rare {
+            rare.waited_in_vain = rare.waited_in_vain.saturating_sub(1);
         }
         let Some(crowd) = self.crowd.take() else {
             return Ok(());
@@ -108,7 +108,7 @@ impl Connection {
         let Some(crowd) = self.crowd.take() else {
             return Ok(());
         };
-        self.rare().stuck = EVERYBODY;
+        self.rare().waited_in_vain = NO_PATIENCE;
         self.packets(now, &crowd.packets, out).map(|_| ())
     }
 }

@@ -153,6 +153,9 @@ impl Lane {
                     if !self.to_ring.contains(&home) {
                         self.to_ring.push(home);
                     }
+                    if subscriber.is_waited_for() {
+                        published.crowded.get_or_insert_with(|| subscriber.clone());
+                    }
                     return true;
                 }
             }

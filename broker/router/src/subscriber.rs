@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 use std::task::Waker;
 
 use dunlin_codec::{Qos, ReasonCode};
@@ -31,6 +31,9 @@ pub struct Subscriber {
     /// Whether the queue was at its limit when it last changed: for those who send by mailbox and
     /// cannot wait to see.
     full: AtomicBool,
+    /// Whether publishers wait for room: one of [`crowding`].
+    // Written under the lock of the inbox.
+    crowding: AtomicU8,
     /// Messages sent and unacknowledged, as of the last turn: for shared subscriptions.
     inflight: AtomicU16,
     // Locked for a push or a swap, by any worker; never while another lock is taken.
@@ -38,6 +41,16 @@ pub struct Subscriber {
     /// Filters as subscribed, with `$share/...`; sorted.
     // Locked by the session's own connection, and by whoever ends the session.
     pub(crate) subscriptions: Mutex<Vec<Box<str>>>,
+}
+
+/// How a queue of which more than half is taken is treated by those who fill it.
+mod crowding {
+    /// It has room.
+    pub const NONE: u8 = 0;
+    /// They wait for room.
+    pub const WAITED_FOR: u8 = 1;
+    /// One has waited for nothing: until it has drained nobody waits.
+    pub const GIVEN_UP: u8 = 2;
 }
 
 #[derive(Default)]
@@ -104,7 +117,7 @@ pub struct HandedOver {
 pub enum Pushed {
     /// It is queued.
     Queued,
-    /// It is queued and the queue is more than half full.
+    /// It is queued, the queue is more than half full, and who fills it should wait.
     Crowded,
     /// The queue is at its limit, or the session has ended: dropped for this session.
     Full,
@@ -128,6 +141,7 @@ impl Subscriber {
             persistent: AtomicBool::new(stored),
             stored,
             full: AtomicBool::new(false),
+            crowding: AtomicU8::new(crowding::NONE),
             inflight: AtomicU16::new(0),
             inbox: Mutex::default(),
             subscriptions: Mutex::default(),
@@ -184,7 +198,7 @@ impl Subscriber {
         }
         inbox.bytes += delivery.message.memory();
         let waker = inbox.push(delivery);
-        let pushed = inbox.pushed(limits);
+        let pushed = self.pushed(&inbox, limits);
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
@@ -201,7 +215,7 @@ impl Subscriber {
         }
         inbox.bytes += delivery.message.memory();
         inbox.reserved += 1;
-        inbox.pushed(limits)
+        self.pushed(&inbox, limits)
     }
 
     /// Queues a delivery at its reserved place; gives it back if the session has ended meanwhile.
@@ -217,6 +231,25 @@ impl Subscriber {
             waker.wake();
         }
         None
+    }
+
+    #[inline]
+    fn pushed(&self, inbox: &Inbox, limits: &QueueLimits) -> Pushed {
+        match inbox.is_crowded(limits) {
+            true => self.crowded(),
+            false => Pushed::Queued,
+        }
+    }
+
+    #[cold]
+    fn crowded(&self) -> Pushed {
+        match self.crowding.load(Ordering::Relaxed) {
+            crowding::GIVEN_UP => Pushed::Queued,
+            _ => {
+                self.crowding.store(crowding::WAITED_FOR, Ordering::Relaxed);
+                Pushed::Crowded
+            }
+        }
     }
 
     #[inline]
@@ -304,7 +337,7 @@ impl Subscriber {
             }
         }
         let waiting = match is_empty || inbox.queue.len() < taken {
-            true => inbox.take_waiting(),
+            true => self.drained(&mut inbox),
             false => Vec::new(),
         };
         let taken = Taken {
@@ -326,11 +359,24 @@ impl Subscriber {
         }
     }
 
+    /// Who waits for room.
+    fn drained(&self, inbox: &mut Inbox) -> Vec<Waker> {
+        if self.crowding.load(Ordering::Relaxed) != crowding::NONE {
+            self.crowding.store(crowding::NONE, Ordering::Relaxed);
+        }
+        inbox.take_waiting()
+    }
+
+    /// Whether who fills the queue should wait, as far as is known without its lock.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.crowding.load(Ordering::Relaxed) == crowding::WAITED_FOR
+    }
+
     /// Wakes `waker` once when the queue has room again; whether it must wait at all. Whoever ends
     /// while it waits says so: [`Subscriber::stop_waiting`].
     pub fn wait_for_room(&self, limits: &QueueLimits, waker: &Waker) -> bool {
         let mut inbox = self.inbox.lock();
-        let wait = inbox.attached && inbox.is_crowded(limits);
+        let wait = inbox.attached && inbox.is_crowded(limits) && self.is_waited_for();
         if wait {
             let waiting = &mut inbox.rare().waiting_for_room;
             if !waiting.iter().any(|other| other.will_wake(waker)) {
@@ -340,6 +386,15 @@ impl Subscriber {
             inbox.stop_waiting(waker);
         }
         wait
+    }
+
+    /// Nobody waits for room any more until the queue has drained.
+    pub fn give_up(&self) {
+        let mut inbox = self.inbox.lock();
+        self.crowding.store(crowding::GIVEN_UP, Ordering::Relaxed);
+        let waiting = inbox.take_waiting();
+        drop(inbox);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Forgets a waker that waits for room.
@@ -373,7 +428,7 @@ impl Subscriber {
         inbox.attached = attached;
         if !attached {
             inbox.waker = None;
-            let waiting = inbox.take_waiting();
+            let waiting = self.drained(&mut inbox);
             drop(inbox);
             waiting.into_iter().for_each(Waker::wake);
         }
@@ -485,13 +540,6 @@ impl Inbox {
             batch.push_back(delivery);
         }
         self.bytes -= size;
-    }
-
-    fn pushed(&self, limits: &QueueLimits) -> Pushed {
-        match self.is_crowded(limits) {
-            true => Pushed::Crowded,
-            false => Pushed::Queued,
-        }
     }
 
     fn rare(&mut self) -> &mut Rare {

@@ -12,7 +12,7 @@ use dunlin_metrics::Registry;
 use dunlin_router::ports::{Change, Commit, Reply, SessionTerms, Store, StoreError, Urgency};
 use dunlin_router::{
     AttachError, AttachRequest, Attached, Control, Departure, Dispatch, Origin, Publication,
-    QueueLimits, Router, Settings, SubscribeRequest, Subscribed, Subscriber,
+    Published, QueueLimits, Router, Settings, SubscribeRequest, Subscribed, Subscriber,
 };
 use dunlin_session::SessionState;
 use dunlin_time::{Clock, Now};
@@ -125,11 +125,17 @@ impl Broker {
         self.router.subscribe(subscriber, request, dispatch.cells())
     }
 
-    fn publish(&self, dispatch: &RefCell<Dispatch>, topic: &str, payload: &[u8]) {
-        self.publish_as(dispatch, topic, payload, false);
+    fn publish(&self, dispatch: &RefCell<Dispatch>, topic: &str, payload: &[u8]) -> Published {
+        self.publish_as(dispatch, topic, payload, false)
     }
 
-    fn publish_as(&self, dispatch: &RefCell<Dispatch>, topic: &str, payload: &[u8], retain: bool) {
+    fn publish_as(
+        &self,
+        dispatch: &RefCell<Dispatch>,
+        topic: &str,
+        payload: &[u8],
+        retain: bool,
+    ) -> Published {
         let publication = Publication {
             topic: TopicName::new(topic).unwrap(),
             publisher: 0,
@@ -140,7 +146,7 @@ impl Broker {
             payload,
             origin: Origin::Anyone,
         };
-        dispatch.borrow_mut().publish(publication);
+        dispatch.borrow_mut().publish(publication)
     }
 }
 
@@ -325,4 +331,38 @@ async fn a_shared_message_goes_to_a_member_that_has_room() {
     broker.publish(&broker.dispatch, "t", b"3");
     assert_eq!(queued(&other), [b"3"]);
     assert_eq!(queued(&one), [b"1"]);
+}
+
+#[tokio::test]
+async fn who_falls_behind_is_waited_for_until_somebody_gives_up() {
+    let broker = Broker::new(Settings {
+        workers: 2,
+        queue: QueueLimits {
+            messages: 10,
+            ..Settings::default().queue
+        },
+        ..Settings::default()
+    });
+    let limits = broker.router.settings().queue;
+    let slow = broker.attach("slow", false).await.unwrap().subscriber;
+    broker.subscribe(&slow, "t");
+    let elsewhere = RefCell::new(broker.router.dispatch(Some(1), Arc::default()));
+    let is_crowded = |dispatch| broker.publish(dispatch, "t", b"").crowded.is_some();
+    assert!(!is_crowded(&elsewhere));
+    assert_eq!(
+        [(); 6].map(|()| is_crowded(&broker.dispatch)),
+        [false, false, false, false, false, true]
+    );
+    // Also by those on other threads.
+    assert!(is_crowded(&elsewhere));
+    assert!(slow.wait_for_room(&limits, Waker::noop()));
+    slow.give_up();
+    assert!(!is_crowded(&broker.dispatch) && !is_crowded(&elsewhere));
+    assert!(!slow.wait_for_room(&limits, Waker::noop()));
+    // Who takes what there is has another chance.
+    queued(&slow);
+    assert_eq!(
+        [(); 6].map(|()| is_crowded(&broker.dispatch)).last(),
+        Some(&true)
+    );
 }

@@ -53,6 +53,42 @@ async fn what_waits_for_room_is_not_lost_when_its_client_leaves() {
 }
 
 #[tokio::test]
+async fn several_who_take_nothing_hold_up_others_once() {
+    let run = async {
+        let broker = Broker::start();
+        let subscribe = |topic| [0x82, 6, 0, 1, 0, 1, topic, 0];
+        let mut subscribers = Vec::new();
+        for topic in *b"abcdh" {
+            let mut subscriber = broker.client(&connect(topic)).await;
+            subscriber.write_all(&subscribe(topic)).await.unwrap();
+            assert_eq!(read(&mut subscriber, 5).await, [0x90, 3, 0, 1, 0]);
+            subscribers.push(subscriber);
+        }
+        let mut healthy = subscribers.pop().unwrap();
+        // What nobody reads fills the kernel's buffers, then the queue of 100.
+        let publish = |topic| {
+            let mut publish = vec![0x30, 0x83, 0x80, 0x04, 0, 1, topic];
+            publish.resize(publish.len() + 64 * 1024, 0);
+            publish
+        };
+        let (mut publisher, round) = (
+            broker.client(&connect(b'p')).await,
+            b"abcd".map(publish).concat(),
+        );
+        let publishes = async {
+            for _ in 0..300 {
+                publisher.write_all(&round).await.unwrap();
+            }
+            publisher.write_all(&[0x30, 3, 0, 1, b'h']).await.unwrap();
+        };
+        let (got, ()) = tokio::join!(read(&mut healthy, 5), publishes);
+        assert_eq!(got, [0x30, 3, 0, 1, b'h']);
+        drop(subscribers);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
 async fn a_late_acknowledgement_leaves_the_connection_awake() {
     let run = async {
         let broker = Broker::start();
