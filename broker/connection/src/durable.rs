@@ -145,10 +145,10 @@ impl Connection {
         }
     }
 
-    /// Messages that are not sent again, because they are too large for this connection.
-    pub fn drop_too_large(&mut self, dropped: Vec<(PacketId, Delivery)>) {
+    /// Messages that are not sent again, and what counts them.
+    pub fn drop_unfinished(&mut self, dropped: Vec<(PacketId, Delivery)>, cause: Counter) {
         for (packet_id, delivery) in dropped {
-            self.worker.cells.add(Counter::DroppedTooLarge, 1);
+            self.worker.cells.add(cause, 1);
             let released = delivery.qos == Qos::ExactlyOnce;
             self.finished(&Finished {
                 delivery,

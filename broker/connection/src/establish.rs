@@ -1,4 +1,4 @@
-//! From an accepted socket to a session.
+//! From an accepted socket to a client that is let in, or turned away.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -12,19 +12,15 @@ use dunlin_auth::{
 use dunlin_codec::{Connect, Decoded, Packet, ReasonCode, Version, decode};
 use dunlin_metrics::Counter;
 use dunlin_net::{Accepted, HandshakeError, Peer, Stream, handshake};
-use dunlin_router::ports::SessionTerms;
-use dunlin_router::{AttachError, AttachRequest, Attached};
-use dunlin_session::{Accepted as Admitted, Failure, Handshake, Negotiated};
+use dunlin_session::{Failure, Handshake, Negotiated};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connection::{Connection, Rare};
+use crate::connection::Connection;
 use crate::finish::{close, finish, limit_counter};
 use crate::input::poll_read;
 use crate::listener::{BRIDGE_CLIENT_ID_PREFIX, ListenerContext};
-use crate::output::Unsent;
 use crate::permission::details_wanted;
-use crate::rate::Bucket;
 use crate::worker::Worker;
 use crate::{Admission, ConnectionLimits};
 
@@ -48,27 +44,27 @@ pub async fn serve(
 }
 
 /// A client on its way in.
-struct Arrival {
-    worker: Rc<Worker>,
-    listener: Arc<ListenerContext>,
-    stream: Stream,
-    peer: Peer,
+pub(crate) struct Arrival {
+    pub worker: Rc<Worker>,
+    pub listener: Arc<ListenerContext>,
+    pub stream: Stream,
+    pub peer: Peer,
     /// Bytes read and not yet decoded.
-    received: Vec<u8>,
-    admission: Admission,
+    pub received: Vec<u8>,
+    pub admission: Admission,
 }
 
 /// Why it did not get in.
-struct Refusal {
+pub(crate) struct Refusal {
     /// What it asked for, if that was understood: then it is told.
-    version: Option<Version>,
-    failure: Failure,
+    pub version: Option<Version>,
+    pub failure: Failure,
     /// Bytes of the longest CONNACK that it takes, as far as it said so.
-    maximum_packet_size: u32,
+    pub maximum_packet_size: u32,
 }
 
 impl Refusal {
-    fn told(negotiated: &Negotiated, failure: Failure) -> Self {
+    pub fn told(negotiated: &Negotiated, failure: Failure) -> Self {
         Refusal {
             version: Some(negotiated.version),
             failure,
@@ -139,10 +135,10 @@ async fn establish(
 }
 
 /// A client that is authenticated.
-struct Arrived {
-    negotiated: Negotiated,
-    principal: Principal,
-    grant: Grant,
+pub(crate) struct Arrived {
+    pub negotiated: Negotiated,
+    pub principal: Principal,
+    pub grant: Grant,
 }
 
 impl Arrival {
@@ -294,124 +290,7 @@ impl Arrival {
             .map_err(|error| Refusal::silent(ReasonCode::UnspecifiedError, error.to_string()))
     }
 
-    /// Gets the client its session, and lets it in.
-    async fn attach(self, arrived: Arrived, limits: &ConnectionLimits) -> Option<Box<Connection>> {
-        let Arrived {
-            mut negotiated,
-            principal,
-            grant,
-        } = arrived;
-        let mount_point = negotiated.terms().mount_point.clone();
-        if let Some(will) = &mut negotiated.will {
-            will.topic = format!("{mount_point}{}", will.topic).into();
-        }
-        let worker = self.worker.clone();
-        let number = worker.router.next_number();
-        let request = AttachRequest {
-            client_id: principal.shared_client_id(),
-            clean_start: negotiated.clean_start,
-            terms: SessionTerms {
-                expiry: negotiated.session_expiry,
-                will: negotiated.will.as_ref(),
-            },
-            worker: worker.number,
-        };
-        let attached = match worker.router.attach(request, &worker.dispatch).await {
-            Ok(attached) => attached,
-            Err(error) => {
-                if error == AttachError::TooManySessions {
-                    worker.cells.add(Counter::SessionsOverLimit, 1);
-                }
-                let refusal = Refusal::told(&negotiated, not_attached(&error));
-                self.turn_away(refusal).await;
-                return None;
-            }
-        };
-        worker.dispatch.borrow_mut().flush();
-        if worker.router.is_closing() {
-            // It came after all others were told.
-            let (reason, what) = (
-                ReasonCode::ServerShuttingDown,
-                "the server is shutting down",
-            );
-            attached.subscriber.disconnect(reason, what);
-        }
-        Some(self.connection(negotiated, principal, grant, attached, number, limits))
-    }
-
-    fn connection(
-        self,
-        mut negotiated: Negotiated,
-        principal: Principal,
-        grant: Grant,
-        attached: Attached,
-        number: u64,
-        limits: &ConnectionLimits,
-    ) -> Box<Connection> {
-        let worker = self.worker;
-        let now = worker.now();
-        let mut rare = Rare {
-            messages: limits
-                .messages
-                .map(|limit| Bucket::new(limit, now.monotonic)),
-            bytes: limits.bytes.map(|limit| Bucket::new(limit, now.monotonic)),
-            grant_ends: grant.expires.map(|expires| now.monotonic + expires),
-            ..Rare::default()
-        };
-        if let Some(bucket) = &mut rare.bytes {
-            bucket.take(self.received.len() as u64, now.monotonic);
-        }
-        let is_rare = rare.messages.is_some() || rare.bytes.is_some() || rare.grant_ends.is_some();
-        if limits.log_connections {
-            log_connect(
-                &self.listener,
-                &self.peer,
-                &negotiated,
-                &principal,
-                &attached,
-            );
-        }
-        let will = negotiated.will.take().map(Box::new);
-        let mut out = Vec::new();
-        let admitted = Admitted {
-            state: attached.state,
-            authentication_data: grant.data.map(Into::into),
-        };
-        let mut session = negotiated.accept(now, admitted, &mut out);
-        let too_large = session.resume(now.wall, &mut out);
-        worker.cells.add(Counter::ConnectionsOpened, 1);
-        worker.count_connection(1);
-        let access = self.listener.access.load_full();
-        let mut connection = Box::new(Connection {
-            epoch: access.epoch(),
-            access,
-            listener: self.listener,
-            number,
-            stream: self.stream,
-            session,
-            subscriber: attached.subscriber,
-            principal,
-            memo: Default::default(),
-            partial: self.received,
-            hold: attached.commit,
-            held: None,
-            unsent: Unsent::default(),
-            alarm: Default::default(),
-            will,
-            scans: None,
-            crowd: None,
-            rare: is_rare.then(|| Box::new(rare)),
-            address: self.peer.address,
-            protocol: self.peer.protocol,
-            _admission: self.admission,
-            worker,
-        });
-        connection.drop_too_large(too_large);
-        connection.put_out(&out);
-        connection
-    }
-
-    async fn turn_away(self, refusal: Refusal) {
+    pub async fn turn_away(self, refusal: Refusal) {
         let Refusal {
             version,
             failure,
@@ -505,35 +384,4 @@ fn denied(denial: &Denial) -> Failure {
         _ => ReasonCode::ServerUnavailable,
     };
     Failure::new(reason, denial.to_string())
-}
-
-fn not_attached(error: &AttachError) -> Failure {
-    let reason = match error {
-        // 0x8E is no code for a CONNACK.
-        AttachError::Superseded | AttachError::Busy => ReasonCode::ServerBusy,
-        AttachError::TooManySessions => ReasonCode::QuotaExceeded,
-        AttachError::Store(_) => ReasonCode::ServerUnavailable,
-    };
-    Failure::new(reason, error.to_string())
-}
-
-fn log_connect(
-    listener: &ListenerContext,
-    peer: &Peer,
-    negotiated: &Negotiated,
-    principal: &Principal,
-    attached: &Attached,
-) {
-    tracing::info!(
-        client_id = principal.client_id(),
-        user = principal.username(),
-        address = peer.address.map(tracing::field::display),
-        listener = %listener.name,
-        protocol = %peer.protocol,
-        version = ?negotiated.version,
-        clean_start = negotiated.clean_start,
-        session_present = attached.state.is_some(),
-        keep_alive = negotiated.keep_alive,
-        "client connected"
-    );
 }

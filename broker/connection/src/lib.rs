@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod begin;
 mod connection;
 mod crowd;
 mod durable;

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use dunlin_auth::{
-    Access, Action, Decision, Details, Filtered, Publishing, Question, Remembered, Replacement,
+    Access, Action, Decision, DecisionMemo, Details, Filtered, Principal, Publishing, Question,
+    Remembered, Replacement,
 };
 use dunlin_codec::{Properties, PropertiesBuf, Property, Publish, Qos, ReasonCode};
 use dunlin_metrics::Counter;
@@ -119,20 +120,7 @@ impl Connection {
     }
 
     pub fn may_receive(&mut self, delivery: &Delivery, now: Monotonic) -> bool {
-        let topic = delivery.message.topic_bytes();
-        let memo = &self.memo;
-        if let Some(allowed) = memo.recall_bytes(&self.access, Action::Receive, topic, now) {
-            return allowed;
-        }
-        let Ok(topic) = TopicName::new_bounded(delivery.message.topic(), usize::MAX) else {
-            return false;
-        };
-        let question = Question {
-            qos: delivery.qos,
-            retain: delivery.retain,
-            ..Question::new(Action::Receive, topic)
-        };
-        self.ask(&question, now).decision == Decision::Allow
+        may_receive(&mut self.memo, &self.access, &self.principal, delivery, now)
     }
 
     fn ask(&mut self, question: &Question<'_>, now: Monotonic) -> Remembered {
@@ -297,6 +285,29 @@ impl Connection {
             "plugins worked more than 20 ms in a second for this client",
         )))
     }
+}
+
+/// Whether a client may have a message.
+pub(crate) fn may_receive(
+    memo: &mut DecisionMemo,
+    access: &Access,
+    who: &Principal,
+    delivery: &Delivery,
+    now: Monotonic,
+) -> bool {
+    let topic = delivery.message.topic_bytes();
+    if let Some(allowed) = memo.recall_bytes(access, Action::Receive, topic, now) {
+        return allowed;
+    }
+    let Ok(topic) = TopicName::new_bounded(delivery.message.topic(), usize::MAX) else {
+        return false;
+    };
+    let question = Question {
+        qos: delivery.qos,
+        retain: delivery.retain,
+        ..Question::new(Action::Receive, topic)
+    };
+    memo.authorize(access, who, &question, now).decision == Decision::Allow
 }
 
 /// Whether anybody is to be told this of a client.

@@ -89,12 +89,20 @@ impl Outbound {
     }
 
     /// Takes out what became too large for a new connection of the peer: it is dropped
-    /// [MQTT-3.1.2-25]. PUBREL then frees the id of a QoS 2 message that the peer may hold.
+    /// [MQTT-3.1.2-25].
     pub(crate) fn take_too_large(&mut self, channel: &Channel<'_>) -> Vec<(PacketId, Delivery)> {
+        self.take_out(|delivery| Size::of(delivery, channel) == Size::TooLarge)
+    }
+
+    /// Takes out what is not to be sent again. PUBREL then frees the id of a QoS 2 message that the
+    /// peer may hold.
+    pub(crate) fn take_out(
+        &mut self,
+        mut goes: impl FnMut(&Delivery) -> bool,
+    ) -> Vec<(PacketId, Delivery)> {
         let mut dropped = Vec::new();
         self.inflight.retain_mut(|entry| {
-            let too_large = |delivery: &mut Delivery| Size::of(delivery, channel) == Size::TooLarge;
-            let Some(delivery) = entry.delivery.take_if(too_large) else {
+            let Some(delivery) = entry.delivery.take_if(|delivery| goes(delivery)) else {
                 return true;
             };
             let stays = delivery.qos == Qos::ExactlyOnce;

@@ -288,6 +288,12 @@ impl Session {
         self.outbound.last_packet_id()
     }
 
+    /// Takes out what an earlier connection of the session left open and this one may not have;
+    /// before [`Session::resume`].
+    pub fn take_out(&mut self, goes: impl FnMut(&Delivery) -> bool) -> Vec<(PacketId, Delivery)> {
+        self.outbound.take_out(goes)
+    }
+
     /// Sends again what an earlier connection of the session left open; once after CONNACK. Gives
     /// what is dropped instead, because it is too large for this connection [MQTT-3.1.2-25].
     pub fn resume(&mut self, wall: Wall, out: &mut Vec<u8>) -> Vec<(PacketId, Delivery)> {

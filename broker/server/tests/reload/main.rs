@@ -7,6 +7,7 @@ mod daemon;
 mod support;
 
 mod certificates;
+mod sessions;
 
 use std::io::Read;
 use std::net::TcpStream;
