@@ -123,18 +123,20 @@ impl Connection {
     /// A delivery was sent, or not.
     pub fn record_sent(&mut self, sent: &Sent, delivery: &Delivery) {
         let session = self.subscriber.number;
-        match (sent, delivery.qos) {
-            (Sent::Yes, Qos::AtLeastOnce) => {}
-            (Sent::Yes, Qos::ExactlyOnce) => {
-                let change = Change::Sent {
-                    session,
-                    delivery,
-                    packet_id: self.session.last_packet_id(),
-                };
-                self.record(change, Urgency::Now);
-            }
-            _ => self.record(Change::Removed { session, delivery }, Urgency::Later),
+        if *sent != Sent::Yes || delivery.qos == Qos::AtMostOnce {
+            return self.record(Change::Removed { session, delivery }, Urgency::Later);
         }
+        let change = Change::Sent {
+            session,
+            delivery,
+            packet_id: self.session.last_packet_id(),
+        };
+        // At QoS 1 the id serves to send the message again under it; at QoS 2 all depends on it.
+        let urgency = match delivery.qos {
+            Qos::ExactlyOnce => Urgency::Now,
+            _ => Urgency::Later,
+        };
+        self.record(change, urgency);
     }
 
     /// A delivery is not to be sent.

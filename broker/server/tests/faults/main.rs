@@ -2,7 +2,7 @@
 //!
 //! `kill` loses nothing that was acknowledged, `full` nothing either and goes on when there is room
 //! again; `directory`, `damage` and `sync` end with a text that says what, where, and what to do;
-//! `start` is about the time until all is read.
+//! `inflight` sends again what was not acknowledged; `start` is about the time until all is read.
 
 #[path = "../support/daemon.rs"]
 #[allow(dead_code, reason = "every test binary uses its part of it")]
@@ -16,6 +16,7 @@ mod damage;
 mod directory;
 mod faulty;
 mod full;
+mod inflight;
 mod kill;
 mod persistent;
 mod publisher;
