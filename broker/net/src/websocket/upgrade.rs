@@ -29,12 +29,12 @@ pub(crate) async fn upgrade(
 ) -> Result<BytesMut, UpgradeError> {
     let mut received = BytesMut::new();
     let answer = match read_head(stream, &mut received).await? {
-        Some(length) => {
+        Ok(length) => {
             let answer = answer(&received[..length], settings);
             let _ = received.split_to(length);
             answer
         }
-        None => Err(Refusal::HeadTooLong),
+        Err(refusal) => Err(refusal),
     };
     let text = answer
         .as_ref()
@@ -49,11 +49,12 @@ pub(crate) async fn upgrade(
     Ok(BytesMut::from(&received[..]))
 }
 
-/// Reads until the empty line; the head's length, or `None` if it is too long.
+/// Reads until the empty line; the head's length. What begins like no method, as MQTT without
+/// WebSocket does, is not read on.
 async fn read_head(
     stream: &mut (impl AsyncRead + Unpin),
     received: &mut BytesMut,
-) -> io::Result<Option<usize>> {
+) -> io::Result<Result<usize, Refusal>> {
     loop {
         // An end split over two reads is found from three bytes before the second.
         let searched = received.len().saturating_sub(3);
@@ -61,13 +62,16 @@ async fn read_head(
         if stream.read_buf(received).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        if !received[0].is_ascii_uppercase() {
+            return Ok(Err(Refusal::NotHttp));
+        }
         let end = received[searched..]
             .windows(4)
             .position(|window| window == b"\r\n\r\n");
         match end.map(|position| searched + position + 4) {
-            Some(length) => return Ok((length <= MAXIMUM_HEAD_BYTES).then_some(length)),
-            None if received.len() > MAXIMUM_HEAD_BYTES => return Ok(None),
-            None => {}
+            Some(length) if length <= MAXIMUM_HEAD_BYTES => return Ok(Ok(length)),
+            None if received.len() <= MAXIMUM_HEAD_BYTES => {}
+            _ => return Ok(Err(Refusal::HeadTooLong)),
         }
     }
 }

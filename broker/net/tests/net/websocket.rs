@@ -217,6 +217,15 @@ async fn requests_that_cannot_be_granted_are_answered() {
 }
 
 #[tokio::test]
+async fn mqtt_without_websocket_is_answered_at_once() {
+    let mut server = start(WebSocketSettings::default());
+    let connect = b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01c";
+    let (response, error) = refusal(&mut server, connect).await;
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+    assert_eq!(error, "WebSocket: not an HTTP request");
+}
+
+#[tokio::test]
 async fn a_head_without_end_is_refused_at_its_bound() {
     let mut server = start(WebSocketSettings::default());
     let mut client = server.connect().await;
