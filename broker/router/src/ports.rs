@@ -160,7 +160,7 @@ pub enum Change<'a> {
         /// Which.
         packet_id: PacketId,
     },
-    /// A queued QoS 2 message is about to be sent under this packet id.
+    /// A queued message is about to be sent under this packet id.
     Sent {
         /// To whom.
         session: u64,

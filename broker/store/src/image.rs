@@ -94,11 +94,12 @@ pub(crate) struct Entry {
     pub shared: bool,
 }
 
-/// How far an entry's delivery has come. QoS 1 leaves no trace: after a crash it begins again.
+/// How far an entry's delivery has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     Waits,
-    /// QoS 2, under this packet id.
+    /// Under this packet id. At QoS 1 the record lags: after a crash the latest may seem to wait,
+    /// and get the ids that follow, which they had.
     Sent(PacketId),
     /// PUBREC came; the entry's message is gone.
     Taken(PacketId),

@@ -204,9 +204,9 @@ pub struct StoredEntry<'a> {
 /// How far a message in a queue has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivered {
-    /// It waits, or was sent with QoS 1.
+    /// It waits.
     Not,
-    /// It was sent with QoS 2 under this packet id.
+    /// It was sent under this packet id.
     Sent(PacketId),
     /// Its client has it, and holds this packet id.
     Taken(PacketId),
