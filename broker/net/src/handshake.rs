@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::ask::Ask;
 use crate::certificate::ClientCertificate;
 use crate::listener::{Accepted, AcceptedSocket};
 use crate::proxy::{self, Error as ProxyError, Source};
@@ -134,12 +135,12 @@ pub async fn handshake(
 fn register(accepted: Accepted) -> io::Result<(Stream, Peer)> {
     let (stream, address, protocol) = match accepted.socket {
         AcceptedSocket::Tcp(socket, address) => (
-            Stream::Tcp(TcpStream::from_std(socket)?),
+            Stream::Tcp(TcpStream::from_std(socket)?, Ask::Runtime),
             Some(address),
             Protocol::Tcp,
         ),
         AcceptedSocket::Unix(socket) => (
-            Stream::Unix(UnixStream::from_std(socket)?),
+            Stream::Unix(UnixStream::from_std(socket)?, Ask::Runtime),
             None,
             Protocol::Unix,
         ),

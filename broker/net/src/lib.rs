@@ -20,6 +20,7 @@
 //! Start reading at [`handshake`].
 #![forbid(unsafe_code)]
 
+mod ask;
 mod certificate;
 mod handshake;
 mod listener;
@@ -30,6 +31,7 @@ mod tls;
 mod unix_file;
 mod websocket;
 
+pub use ask::Ask;
 pub use certificate::ClientCertificate;
 pub use handshake::{HandshakeError, Peer, Protocol, Transport, handshake};
 pub use listener::{Accepted, BindError, Listener};

@@ -21,7 +21,7 @@ const MAXIMUM_SLICES: usize = 7;
 /// Reads decode inside the caller's buffer. Each write becomes one binary frame, written together
 /// with its header; memory is owned only while the socket has taken a part of a frame.
 pub(crate) struct WebSocket<S> {
-    stream: S,
+    pub(crate) stream: S,
     decoder: Decoder,
     /// Bytes read before the upgrade was answered.
     received: BytesMut,

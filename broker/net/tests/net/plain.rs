@@ -1,16 +1,20 @@
 //! TCP and unix sockets.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use dunlin_net::{
-    Accepted, ListenAddress, Listener, ListenerSettings, Protocol, Stream, Transport,
+    Accepted, Ask, ListenAddress, Listener, ListenerSettings, Protocol, Stream, Transport,
     WebSocketSettings, handshake,
 };
+use tokio::io::AsyncWrite;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::server::{Server, bounded, exchange, settings};
+use crate::server::{Server, bounded, exchange, read_unheard, settings, soon};
 
 #[tokio::test]
 async fn a_plain_connection_is_ready_at_once() {
@@ -25,11 +29,46 @@ async fn a_plain_connection_is_ready_at_once() {
 }
 
 #[tokio::test]
+async fn a_socket_is_asked_for_what_the_runtime_has_not_heard_of() {
+    let mut server = Server::start(&settings());
+    let address = server.address();
+    let (mut stream, _, client) = server.welcome(TcpStream::connect(address)).await;
+    let mut client = client.unwrap();
+    exchange(&mut stream, &mut client).await;
+    read_unheard(&mut stream, &mut client, b"late", b"late").await;
+}
+
+#[tokio::test]
+async fn a_socket_is_asked_for_room() {
+    let mut server = Server::start(&settings());
+    let address = server.address();
+    let (mut stream, _, client) = server.welcome(TcpStream::connect(address)).await;
+    let mut client = client.unwrap().into_std().unwrap();
+    let mut write = |whom| {
+        stream.ask(whom);
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut stream).poll_write(&mut context, &[0; 16 * 1024])
+    };
+    while write(Ask::Runtime).is_ready() {}
+    let mut read = [0; 16 * 1024];
+    let room = soon(|| {
+        // It may have read all that has come.
+        let _ = client.read(&mut read);
+        assert!(
+            write(Ask::Runtime).is_pending(),
+            "the runtime has not heard"
+        );
+        write(Ask::Socket)
+    });
+    assert!(room.unwrap() > 0);
+}
+
+#[tokio::test]
 async fn connections_inherit_nodelay_and_keepalive() {
     let mut server = Server::start(&settings());
     let address = server.address();
     let (stream, _, _client) = server.welcome(TcpStream::connect(address)).await;
-    let Stream::Tcp(stream) = stream else {
+    let Stream::Tcp(stream, _) = stream else {
         panic!("a plain connection is not boxed")
     };
     assert!(stream.nodelay().unwrap());
@@ -48,7 +87,7 @@ async fn keepalive_is_as_configured() {
     let mut server = Server::start(&settings);
     let address = server.address();
     let (stream, _, _client) = server.welcome(TcpStream::connect(address)).await;
-    let Stream::Tcp(stream) = stream else {
+    let Stream::Tcp(stream, _) = stream else {
         panic!("a plain connection is not boxed")
     };
     let socket = socket2::SockRef::from(&stream);
@@ -64,7 +103,7 @@ async fn keepalive_is_as_configured() {
     let mut server = Server::start(&settings);
     let address = server.address();
     let (stream, _, _client) = server.welcome(TcpStream::connect(address)).await;
-    let Stream::Tcp(stream) = stream else {
+    let Stream::Tcp(stream, _) = stream else {
         panic!("a plain connection is not boxed")
     };
     assert!(!socket2::SockRef::from(&stream).keepalive().unwrap());
@@ -185,7 +224,7 @@ async fn a_unix_socket_serves_and_leaves_no_file() {
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o660);
 
     let (mut stream, peer, client) = server.welcome(UnixStream::connect(&path)).await;
-    assert!(matches!(stream, Stream::Unix(_)));
+    assert!(matches!(stream, Stream::Unix(..)));
     assert_eq!((peer.address, peer.is_loopback), (None, true));
     assert_eq!(peer.protocol, Protocol::Unix);
     exchange(&mut stream, &mut client.unwrap()).await;

@@ -2,12 +2,15 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use dunlin_net::{
-    HandshakeError, ListenAddress, Listener, ListenerSettings, Peer, Stream, Transport, handshake,
+    Ask, HandshakeError, ListenAddress, Listener, ListenerSettings, Peer, Stream, Transport,
+    handshake,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// No step of a test takes longer unless it hangs.
@@ -98,4 +101,39 @@ pub async fn exchange(
     };
     let (up, down) = (bytes(1), bytes(2));
     bounded(async { tokio::join!(side(server, &down, &up), side(client, &up, &down)) }).await;
+}
+
+/// What the client sends is read although the runtime, which gets no turn, has not heard of it.
+pub async fn read_unheard(
+    server: &mut Stream,
+    client: &mut (impl AsyncWrite + Unpin),
+    sent: &[u8],
+    due: &[u8],
+) {
+    let mut received = [0; 64];
+    let mut read = |server: &mut Stream| {
+        let mut received = ReadBuf::new(&mut received);
+        Pin::new(server)
+            .poll_read(&mut Context::from_waker(Waker::noop()), &mut received)
+            .map_ok(|()| received.filled().to_vec())
+    };
+    assert!(read(server).is_pending());
+    client.write_all(sent).await.unwrap();
+    client.flush().await.unwrap();
+    assert!(read(server).is_pending());
+    server.ask(Ask::Socket);
+    assert_eq!(soon(|| read(server)).unwrap(), due);
+    server.ask(Ask::Runtime);
+    assert!(read(server).is_pending());
+}
+
+/// Tries again until it succeeds, without a turn for the runtime.
+pub fn soon<T>(mut attempt: impl FnMut() -> Poll<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Poll::Ready(outcome) = attempt() {
+            return outcome;
+        }
+        assert!(start.elapsed() < PATIENCE);
+    }
 }

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::authority::{Authority, Identity};
-use crate::server::{Server, bounded, exchange, settings};
+use crate::server::{Server, bounded, exchange, read_unheard, settings};
 
 fn start(tls: &TlsSettings) -> Server {
     let mut settings = settings();
@@ -68,6 +68,7 @@ async fn both_versions_carry_bytes() {
         assert_eq!(peer.certificate, None);
         let mut client = client.unwrap();
         exchange(&mut stream, &mut client).await;
+        read_unheard(&mut stream, &mut client, b"late", b"late").await;
         bounded(stream.shutdown()).await.unwrap();
         assert_eq!(
             bounded(client.read(&mut [0])).await.unwrap(),

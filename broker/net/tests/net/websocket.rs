@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::authority::Authority;
-use crate::server::{Server, bounded, exchange, settings};
+use crate::server::{Server, bounded, exchange, read_unheard, settings};
 
 fn start(websocket: WebSocketSettings) -> Server {
     let mut settings = settings();
@@ -51,6 +51,13 @@ async fn upgraded(server: &mut Server) -> (Stream, TcpStream) {
     // The key and its answer are those of RFC 6455, 1.3.
     assert!(response.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
     (stream, client)
+}
+
+#[tokio::test]
+async fn a_frame_is_read_before_the_runtime_has_heard_of_it() {
+    let mut server = start(WebSocketSettings::default());
+    let (mut stream, mut client) = upgraded(&mut server).await;
+    read_unheard(&mut stream, &mut client, &frame(0x82, b"late"), b"late").await;
 }
 
 /// What a server answers to a whole request, and its log line.
