@@ -7,7 +7,7 @@ use dunlin_codec::{
     decode_short_ack,
 };
 use dunlin_metrics::Counter;
-use dunlin_net::Stream;
+use dunlin_net::{Ask, Stream};
 use dunlin_session::Failure;
 use dunlin_time::Now;
 use dunlin_topic::TopicName;
@@ -18,6 +18,8 @@ use crate::crowd::may_overtake;
 
 /// Reads in one turn; a layer below may give its bytes in small portions.
 const READS: usize = 4;
+/// How often a connection that ends is read as much as in a turn: 1 MiB, what a socket holds.
+const LAST_READS: usize = 16;
 
 impl Connection {
     /// Reads what has come, and handles every packet that is complete. Gives the number of bytes.
@@ -53,6 +55,36 @@ impl Connection {
         // There may be more: after the others' turn.
         context.waker().wake_by_ref();
         Ok(total)
+    }
+
+    /// The same, with what the runtime has not heard of: before a decision against the client.
+    pub fn read_unheard(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, End> {
+        self.stream.ask(Ask::Socket);
+        let outcome = self.read(context, now, out);
+        self.stream.ask(Ask::Runtime);
+        outcome
+    }
+
+    /// Handles what a client sent before it came again on another connection: messages, perhaps
+    /// a DISCONNECT. It may send on; this ends all the same.
+    pub fn read_last(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        self.unpark(now, out)?;
+        for _ in 0..LAST_READS {
+            if self.read_unheard(context, now, out)? == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Handles what came in one piece with the CONNECT; nothing will announce it again.

@@ -130,7 +130,7 @@ impl Connection {
                 .take(most, TURN_BYTES, &mut batch, context.waker());
             if taken.control {
                 // What was taken goes back to the queue that the next connection gets.
-                let told = self.controls();
+                let told = self.controls(context, now, out);
                 if told.is_err() {
                     self.subscriber.put_back(batch.drain(..));
                     return told;
@@ -219,13 +219,19 @@ impl Connection {
         true
     }
 
-    fn controls(&mut self) -> Result<(), End> {
+    fn controls(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
         while let Some(control) = self.subscriber.next_control() {
             match control {
                 Control::TakeOver(taker) if taker.is_closed() => {}
                 Control::TakeOver(taker) => {
+                    let last = self.read_last(context, now, out);
                     self.subscriber.put_back_control(Control::TakeOver(taker));
-                    return Err(End::TakenOver);
+                    return last.and(Err(End::TakenOver));
                 }
                 Control::Close {
                     connection,

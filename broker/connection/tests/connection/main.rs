@@ -5,3 +5,4 @@ mod broker;
 mod durable;
 mod permission;
 mod turns;
+mod unheard;

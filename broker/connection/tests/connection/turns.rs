@@ -7,20 +7,20 @@ use tokio::time::timeout;
 use crate::broker::{Broker, PATIENCE, nothing_comes, read};
 
 /// A client with this one-letter id, Clean Session, and nothing else.
-fn connect(id: u8) -> [u8; 15] {
+pub fn connect(id: u8) -> [u8; 15] {
     [0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 0, 0, 1, id]
 }
 
 /// The same with the will "w" on topic "w".
-fn connect_with_will(id: u8) -> [u8; 21] {
+pub fn connect_with_will(id: u8) -> [u8; 21] {
     [
         0x10, 19, 0, 4, b'M', b'Q', b'T', b'T', 4, 6, 0, 0, 0, 1, id, 0, 1, b'w', 0, 1, b'w',
     ]
 }
 
 /// To the topic "t" with QoS 1, and its SUBACK.
-const SUBSCRIBE: [u8; 8] = [0x82, 6, 0, 1, 0, 1, b't', 1];
-const SUBACK: [u8; 5] = [0x90, 3, 0, 1, 1];
+pub const SUBSCRIBE: [u8; 8] = [0x82, 6, 0, 1, 0, 1, b't', 1];
+pub const SUBACK: [u8; 5] = [0x90, 3, 0, 1, 1];
 
 #[tokio::test]
 async fn what_waits_for_room_is_not_lost_when_its_client_leaves() {
@@ -192,7 +192,7 @@ async fn after_unsuback_no_retained_message_is_looked_for() {
     LocalSet::new().run_until(run).await;
 }
 
-async fn yield_until(mut holds: impl FnMut() -> bool) {
+pub async fn yield_until(mut holds: impl FnMut() -> bool) {
     timeout(PATIENCE, async {
         while !holds() {
             yield_now().await;

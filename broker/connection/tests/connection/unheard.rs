@@ -1,0 +1,77 @@
+//! What a client has done and the runtime has not heard of: it counts when a connection is about
+//! to be closed. In these tests the runtime gets no turn in between.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::sync::Arc;
+
+use dunlin_metrics::Counter;
+use dunlin_router::AttachRequest;
+use dunlin_router::ports::SessionTerms;
+use tokio::io::AsyncWriteExt;
+use tokio::task::LocalSet;
+
+use crate::broker::{Broker, read};
+use crate::turns::{SUBACK, SUBSCRIBE, connect, connect_with_will};
+
+/// Takes a session over, as a CONNECT does.
+async fn take_over(broker: &Broker, client_id: &str) {
+    let request = AttachRequest {
+        client_id: &Arc::from(client_id),
+        clean_start: true,
+        terms: SessionTerms {
+            expiry: 0,
+            will: None,
+        },
+        worker: 0,
+    };
+    let dispatch = RefCell::new(broker.router.dispatch(None, broker.metrics.cells()));
+    broker.router.attach(request, &dispatch).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_client_sent_before_its_session_is_taken_over_is_handled() {
+    let run = async {
+        let broker = Broker::start();
+        let mut subscriber = broker.client(&connect(b's')).await;
+        subscriber.write_all(&SUBSCRIBE).await.unwrap();
+        assert_eq!(read(&mut subscriber, 5).await, SUBACK);
+        let publisher = broker.client(&connect_with_will(b'p')).await;
+        let mut publisher = publisher.into_std().unwrap();
+        // More than one turn reads.
+        let payload = [b'x'; 50_000];
+        let length = payload.len() + 3;
+        let mut messages = Vec::new();
+        for _ in 0..4 {
+            messages.extend([0x30, length as u8 | 0x80, (length >> 7) as u8 | 0x80]);
+            messages.extend([(length >> 14) as u8, 0, 1, b't']);
+            messages.extend(payload);
+        }
+        messages.extend([0xE0, 0]);
+        publisher.write_all(&messages).unwrap();
+        take_over(&broker, "p").await;
+        assert_eq!(broker.metrics.total(Counter::WillsPublished), 0);
+        read(&mut subscriber, 4 * (length + 4)).await;
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_ping_that_waits_to_be_read_keeps_a_client() {
+    let run = async {
+        let (broker, hands) = Broker::by_hand();
+        let mut connect = connect(b'k');
+        connect[11] = 10;
+        let client = broker.client(&connect).await;
+        let mut client = client.into_std().unwrap();
+        client.write_all(&[0xC0, 0]).unwrap();
+        hands.advance(Duration::from_secs(16));
+        wake(&broker, "k").await;
+        let mut client = TcpStream::from_std(client).unwrap();
+        assert_eq!(read(&mut client, 2).await, [0xD0, 0]);
+        hands.advance(Duration::from_secs(16));
+        wake(&broker, "k").await;
+        assert_eq!(broker.metrics.total(Counter::KeepAliveTimeouts), 1);
+    };
+    LocalSet::new().run_until(run).await;
+}
