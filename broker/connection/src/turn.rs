@@ -56,7 +56,7 @@ impl Connection {
         self.reauthentication(context, now, out)?;
         self.leave_crowd(context, now, out)?;
         let read = self.read(context, now, out)?;
-        self.check_keep_alive(now)?;
+        self.check_keep_alive(context, now, out)?;
         self.deliver(context, now, out)?;
         self.settle_plugin_time(now)?;
         self.subscriber.set_inflight(self.session.unacknowledged());
@@ -80,15 +80,25 @@ impl Connection {
         }
     }
 
-    /// After reading: what has come counts, however late we are to look.
-    fn check_keep_alive(&mut self, now: Now) -> Result<(), End> {
-        let Err(failure) = self.session.timeout(now) else {
+    /// After reading: what has come counts, however late we are to look. After a pause of the
+    /// whole process timers fire before the runtime has heard of any socket.
+    fn check_keep_alive(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        if self.session.timeout(now).is_ok() {
             return Ok(());
-        };
+        }
         if self.reading_waits(now) {
             self.session.excuse(now);
             return Ok(());
         }
+        self.read_unheard(context, now, out)?;
+        let Err(failure) = self.session.timeout(now) else {
+            return Ok(());
+        };
         self.worker.cells.add(Counter::KeepAliveTimeouts, 1);
         Err(failure.into())
     }

@@ -12,14 +12,14 @@ use dunlin_connection::{
     AdmissionLimits, Admissions, ConnectionLimits, ListenerContext, Worker, WorkerSettings, serve,
 };
 use dunlin_metrics::Registry;
-use dunlin_net::{ListenAddress, Listener, ListenerSettings, Transport};
+use dunlin_net::{Accepted, ListenAddress, Listener, ListenerSettings, Transport};
 use dunlin_router::ports::{Change, Commit, Reply, Store, StoreError, Urgency};
 use dunlin_router::{QueueLimits, Router, Settings};
 use dunlin_session::{SessionState, Terms};
 use dunlin_store::Memory;
-use dunlin_time::Clock;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use dunlin_time::{Clock, Hands, Wall};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -88,6 +88,8 @@ pub struct Broker {
     pub store: Arc<Slow>,
     pub metrics: Arc<Registry>,
     pub address: std::net::SocketAddr,
+    worker: Rc<Worker>,
+    context: Arc<ListenerContext>,
 }
 
 impl Broker {
@@ -96,7 +98,18 @@ impl Broker {
     }
 
     pub fn guarded_by(access: Access) -> Self {
-        let (metrics, clock) = (Arc::new(Registry::default()), Clock::start());
+        Self::new(access, Clock::start())
+    }
+
+    /// One whose time passes by hand.
+    pub fn by_hand() -> (Self, &'static Hands) {
+        // Never freed: a clock is one for a process, and a few bytes.
+        let hands: &'static Hands = Box::leak(Box::new(Hands::at(Wall(0))));
+        (Self::new(Access::open(), Clock::by_hand(hands)), hands)
+    }
+
+    fn new(access: Access, clock: Clock) -> Self {
+        let metrics = Arc::new(Registry::default());
         let settings = Settings {
             queue: QueueLimits {
                 messages: 100,
@@ -130,13 +143,24 @@ impl Broker {
             unreachable!("it is bound to TCP");
         };
         spawn_local(worker.clone().run());
-        spawn_local(accept(listener, worker, context));
+        spawn_local(accept(listener, worker.clone(), context.clone()));
         Broker {
             router,
             store,
             metrics,
             address,
+            worker,
+            context,
         }
+    }
+
+    /// The client's end of a connection by unix socket.
+    pub fn unix(&self) -> UnixStream {
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        far.set_nonblocking(true).unwrap();
+        let accepted = Accepted::try_from(near).unwrap();
+        serve_here(&self.worker, &self.context, accepted);
+        UnixStream::from_std(far).unwrap()
     }
 
     /// A client in its session.
@@ -149,16 +173,20 @@ impl Broker {
 }
 
 async fn accept(mut listener: Listener, worker: Rc<Worker>, context: Arc<ListenerContext>) {
-    let admissions = Admissions::new().listener();
-    let limits = AdmissionLimits {
-        connections: 100,
-        connections_per_address: None,
-    };
     loop {
         let accepted = listener.accept().await.unwrap();
-        let admission = admissions.admit(limits, None, None).unwrap();
-        spawn_local(serve(worker.clone(), context.clone(), accepted, admission));
+        serve_here(&worker, &context, accepted);
     }
+}
+
+fn serve_here(worker: &Rc<Worker>, context: &Arc<ListenerContext>, accepted: Accepted) {
+    let limits = AdmissionLimits {
+        connections: 1,
+        connections_per_address: None,
+    };
+    let admission = Admissions::new().listener().admit(limits, None, None);
+    let (worker, context) = (worker.clone(), context.clone());
+    spawn_local(serve(worker, context, accepted, admission.unwrap()));
 }
 
 /// Long enough for what would come to come.
@@ -170,7 +198,7 @@ pub async fn nothing_comes(stream: &mut TcpStream) {
 
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-pub async fn read(stream: &mut TcpStream, bytes: usize) -> Vec<u8> {
+pub async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: usize) -> Vec<u8> {
     let mut buffer = vec![0; bytes];
     timeout(PATIENCE, stream.read_exact(&mut buffer))
         .await

@@ -4,12 +4,15 @@
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
+use dunlin_codec::ReasonCode;
 use dunlin_metrics::Counter;
-use dunlin_router::AttachRequest;
 use dunlin_router::ports::SessionTerms;
+use dunlin_router::{AttachRequest, Control};
 use tokio::io::AsyncWriteExt;
-use tokio::task::LocalSet;
+use tokio::net::TcpStream;
+use tokio::task::{LocalSet, yield_now};
 
 use crate::broker::{Broker, read};
 use crate::turns::{SUBACK, SUBSCRIBE, connect, connect_with_will};
@@ -27,6 +30,18 @@ async fn take_over(broker: &Broker, client_id: &str) {
     };
     let dispatch = RefCell::new(broker.router.dispatch(None, broker.metrics.cells()));
     broker.router.attach(request, &dispatch).await.unwrap();
+}
+
+/// Gives a connection a turn, by a word that is for another.
+async fn wake(broker: &Broker, client_id: &str) {
+    if let Some(session) = broker.router.session(client_id) {
+        session.control(Control::Close {
+            connection: u64::MAX,
+            reason: ReasonCode::UnspecifiedError,
+            what: "it was for another".into(),
+        });
+    }
+    yield_now().await;
 }
 
 #[tokio::test]
