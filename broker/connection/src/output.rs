@@ -3,8 +3,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dunlin_metrics::Counter;
-use dunlin_net::Stream;
-use dunlin_time::Monotonic;
+use dunlin_net::{Ask, Stream};
+use dunlin_time::{Monotonic, Now};
 use tokio::io::AsyncWrite;
 
 use crate::connection::{Connection, End};
@@ -100,6 +100,15 @@ impl Connection {
             self.flush_unsent(context, now)?;
         }
         self.flush_layers(context)
+    }
+
+    /// Writes what is unsent if there is any room: the kernel tells of it only when there is much,
+    /// and a client that reads slowly may have read all along.
+    pub fn send_unheard(&mut self, context: &mut Context<'_>, now: Now) -> Result<(), End> {
+        self.stream.ask(Ask::Socket);
+        let outcome = self.flush_unsent(context, now.monotonic);
+        self.stream.ask(Ask::Runtime);
+        outcome
     }
 
     fn flush_unsent(&mut self, context: &mut Context<'_>, now: Monotonic) -> Result<(), End> {

@@ -52,7 +52,7 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<usize, End> {
         self.refresh_access(now);
-        self.check_deadlines(now)?;
+        self.check_deadlines(context, now)?;
         self.reauthentication(context, now, out)?;
         self.leave_crowd(context, now, out)?;
         let read = self.read(context, now, out)?;
@@ -63,8 +63,11 @@ impl Connection {
         Ok(read)
     }
 
-    fn check_deadlines(&mut self, now: Now) -> Result<(), End> {
-        if self.unsent.deadline().is_some_and(|at| at <= now.monotonic) {
+    fn check_deadlines(&mut self, context: &mut Context<'_>, now: Now) -> Result<(), End> {
+        if self.stalls(now) {
+            self.send_unheard(context, now)?;
+        }
+        if self.stalls(now) {
             self.worker.cells.add(Counter::SlowConsumersClosed, 1);
             return Err(End::Failed(Failure::new(
                 ReasonCode::QuotaExceeded,
@@ -78,6 +81,10 @@ impl Connection {
             ))),
             _ => Ok(()),
         }
+    }
+
+    fn stalls(&self, now: Now) -> bool {
+        self.unsent.deadline().is_some_and(|at| at <= now.monotonic)
     }
 
     /// After reading: what has come counts, however late we are to look. After a pause of the

@@ -2,20 +2,21 @@
 //! to be closed. In these tests the runtime gets no turn in between.
 
 use std::cell::RefCell;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_codec::ReasonCode;
+use dunlin_codec::{Qos, ReasonCode};
 use dunlin_metrics::Counter;
 use dunlin_router::ports::SessionTerms;
-use dunlin_router::{AttachRequest, Control};
+use dunlin_router::{AttachRequest, Control, Origin, Publication};
+use dunlin_topic::TopicName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::{LocalSet, yield_now};
 
 use crate::broker::{Broker, read};
-use crate::turns::{SUBACK, SUBSCRIBE, connect, connect_with_will};
+use crate::turns::{SUBACK, SUBSCRIBE, connect, connect_with_will, yield_until};
 
 /// Takes a session over, as a CONNECT does.
 async fn take_over(broker: &Broker, client_id: &str) {
@@ -89,4 +90,51 @@ async fn a_ping_that_waits_to_be_read_keeps_a_client() {
         assert_eq!(broker.metrics.total(Counter::KeepAliveTimeouts), 1);
     };
     LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_is_not_one_that_does_not_read() {
+    let run = async {
+        let (broker, hands) = Broker::by_hand();
+        let mut client = broker.unix();
+        client.write_all(&connect(b's')).await.unwrap();
+        client.write_all(&SUBSCRIBE).await.unwrap();
+        assert_eq!(read(&mut client, 4 + 5).await[4..], SUBACK);
+        let mut client = client.into_std().unwrap();
+        flood(&broker).await;
+        // Of so little the kernel does not tell the broker.
+        for _ in 0..20 {
+            client.read_exact(&mut vec![0; 64 * 1024]).unwrap();
+            hands.advance(Duration::from_secs(20));
+            wake(&broker, "s").await;
+        }
+        assert_eq!(broker.metrics.total(Counter::SlowConsumersClosed), 0);
+        hands.advance(Duration::from_secs(31));
+        wake(&broker, "s").await;
+        hands.advance(Duration::from_secs(31));
+        wake(&broker, "s").await;
+        assert_eq!(broker.metrics.total(Counter::SlowConsumersClosed), 1);
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+/// Publishes to "t" until nobody takes it any more.
+async fn flood(broker: &Broker) {
+    let mut dispatch = broker.router.dispatch(None, broker.metrics.cells());
+    let publication = Publication {
+        topic: TopicName::new("t").unwrap(),
+        publisher: 0,
+        qos: Qos::AtMostOnce,
+        retain: false,
+        expires: None,
+        forwarded: &[],
+        payload: &[0; 32 * 1024],
+        origin: Origin::Anyone,
+    };
+    yield_until(|| {
+        dispatch.publish(publication);
+        dispatch.flush();
+        broker.metrics.total(Counter::DroppedQueueFull) > 0
+    })
+    .await;
 }
