@@ -194,8 +194,11 @@ impl Outbound {
         out: &mut Vec<u8>,
     ) -> Result<Option<Delivery>, Failure> {
         let Some(at) = self.find(packet_id) else {
-            let unknown = ReasonCode::PacketIdentifierNotFound;
-            encode_ack(AckKind::Pubrel, packet_id, unknown, version, out);
+            // An error ends a flow, known or not: only below 0x80 is PUBREL due [MQTT-4.3.3-4].
+            if !reason.is_error() {
+                let unknown = ReasonCode::PacketIdentifierNotFound;
+                encode_ack(AckKind::Pubrel, packet_id, unknown, version, out);
+            }
             return Ok(None);
         };
         let entry = &mut self.inflight[at];

@@ -80,6 +80,10 @@ fn mqtt5_4_3_3_4_a_pubrec_for_no_message_is_told_so() {
     assert_eq!(client.receive().pubcomp(), unknown);
     client.puback(id(99));
     client.pubcomp(id(99));
+    client.send(&Packet::Pubrec(Ack {
+        reason: ReasonCode::UnspecifiedError,
+        ..Ack::success(id(99))
+    }));
     client.ping();
 }
 

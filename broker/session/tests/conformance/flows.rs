@@ -37,6 +37,8 @@ sends! {
         b"\x50\x02\x00\x01" => b"\x62\x02\x00\x01";
     mqtt5_3_6_2_1_pubrec_for_an_unknown_id_gets_0x92: v5(),
         b"\x50\x02\x00\x01" => b"\x62\x03\x00\x01\x92";
+    mqtt5_4_3_3_4_pubrec_with_an_error_for_an_unknown_id_ends_nothing: v5(),
+        b"\x50\x03\x00\x01\x80" => b"";
     mqtt5_2_2_1_5_puback_for_an_unknown_id_changes_nothing: sent(&[ONE]), b"\x40\x02\x00\x02" => b"";
     mqtt5_2_2_1_5_pubcomp_for_an_unknown_id_changes_nothing: sent(&[TWO]), b"\x70\x02\x00\x02" => b"";
     mqtt5_4_6_0_4_pubrels_in_the_order_of_pubrecs: sent(&[TWO, TWO]),
