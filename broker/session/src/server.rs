@@ -1,10 +1,11 @@
 use std::collections::VecDeque;
+use std::iter::repeat_n;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_codec::{
     Ack, AckKind, Auth, Disconnect, Packet, PacketId, PacketType, Properties, Publish, Qos,
-    ReasonCode, ReasonCodesBuf, Sender, Suback, Subscribe, Unsubscribe, Version,
+    ReasonCode, ReasonCodesBuf, Sender, Suback, Subscribe, Unsubscribe, Version, encoded_len,
 };
 use dunlin_time::{Monotonic, Now, Wall};
 use dunlin_topic::TopicName;
@@ -131,8 +132,14 @@ impl Session {
             Packet::Pubrec(ack) => self.progress(now, AckKind::Pubrec, ack, out),
             Packet::Pubrel(ack) => self.progress(now, AckKind::Pubrel, ack, out),
             Packet::Pubcomp(ack) => self.progress(now, AckKind::Pubcomp, ack, out),
-            Packet::Subscribe(subscribe) => Ok(Request::Subscribe(subscribe)),
-            Packet::Unsubscribe(unsubscribe) => Ok(Request::Unsubscribe(unsubscribe)),
+            Packet::Subscribe(subscribe) => {
+                self.check_answer(subscribe.filters.iter().count())?;
+                Ok(Request::Subscribe(subscribe))
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                self.check_answer(unsubscribe.filters.iter().count())?;
+                Ok(Request::Unsubscribe(unsubscribe))
+            }
             Packet::Pingreq => {
                 write(&Packet::Pingresp, self.version, out);
                 Ok(Request::Nothing)
@@ -483,6 +490,24 @@ impl Session {
             }
             _ => Err(Failure::protocol("AUTH out of order [MQTT-4.12.0-3]")),
         }
+    }
+
+    /// Refuses a request, before it has any effect, whose answer would exceed the client's Maximum
+    /// Packet Size [MQTT-3.1.2-24]: it has a reason code for each filter.
+    fn check_answer(&self, filters: usize) -> Result<(), Failure> {
+        let reasons: ReasonCodesBuf = repeat_n(ReasonCode::Success, filters).collect();
+        let answer = Packet::Suback(Suback {
+            packet_id: PacketId::MIN,
+            properties: Properties::EMPTY,
+            reasons: reasons.as_reason_codes(),
+        });
+        if encoded_len(&answer, self.version) <= self.maximum_packet_size as usize {
+            return Ok(());
+        }
+        Err(Failure::new(
+            ReasonCode::PacketTooLarge,
+            "the answer to so many filters exceeds the client's Maximum Packet Size [MQTT-3.1.2-24]",
+        ))
     }
 
     fn answer<'p>(

@@ -1,8 +1,11 @@
 //! SUBSCRIBE and UNSUBSCRIBE: 3.8 to 3.11 and 4.7 of both standards.
 
-use dunlin_codec::{Packet, Properties, Property, Qos, ReasonCode, SubscriptionOptions, Version};
+use dunlin_codec::{
+    Connect, Packet, Properties, Property, Qos, ReasonCode, Subscribe, SubscribeFiltersBuf,
+    SubscriptionOptions, Version,
+};
 
-use crate::support::{BOTH, Broker, Client, fresh, properties};
+use crate::support::{BOTH, Broker, Client, fresh, id, properties};
 
 fn options(qos: Qos) -> SubscriptionOptions {
     SubscriptionOptions {
@@ -51,6 +54,45 @@ fn mqtt_3_8_4_every_filter_has_its_answer_in_order() {
             assert_eq!(client.expect_message(topic, b"p").publish().qos, qos);
         }
     }
+}
+
+// proves: MQTT5 [MQTT-3.1.2-24]
+#[test]
+fn mqtt5_3_1_2_24_a_subscribe_whose_answer_does_not_fit_the_client_does_nothing() {
+    let broker = Broker::shared();
+    let (name, topic) = (fresh("client"), fresh("topic"));
+    let small = std::num::NonZeroU32::new(60).expect("not zero");
+    let list = [
+        Property::MaximumPacketSize(small),
+        Property::SessionExpiryInterval(60),
+    ];
+    let connect = |list: &[Property<'_>]| {
+        Client::accepted(
+            &broker,
+            &Connect {
+                version: Version::Mqtt5,
+                client_id: &name,
+                properties: properties(list).as_properties(),
+                ..Connect::default()
+            },
+        )
+    };
+    let mut client = connect(&list);
+    let mut filters = SubscribeFiltersBuf::new();
+    for _ in 0..100 {
+        let pushed = filters.push(&topic, options(Qos::AtLeastOnce));
+        pushed.expect("it has an encoding");
+    }
+    client.send(&Packet::Subscribe(Subscribe {
+        packet_id: id(1),
+        properties: Properties::EMPTY,
+        filters: filters.as_filters(),
+    }));
+    client.expect_end(ReasonCode::PacketTooLarge);
+    let mut client = connect(&list[1..]);
+    let mut publisher = Client::clean(&broker, Version::Mqtt5, &fresh("client"));
+    publisher.publish(&topic, b"x", Qos::AtLeastOnce);
+    client.ping();
 }
 
 // proves: MQTT311 [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.6.1-1] [MQTT-3.14.1-1]

@@ -122,6 +122,25 @@ fn mqtt5_3_14_2_3_a_reason_string_fits_the_clients_maximum_packet_size() {
 }
 
 #[test]
+fn mqtt5_3_1_2_24_a_request_whose_answer_is_too_large_for_the_client_is_refused() {
+    let takes_20_bytes = || server(&connect_5(&[0x27, 0, 0, 0, 20]));
+    let subscribe = |filters: u8| {
+        let head = [0x82, 3 + 4 * filters, 0, 1, 0];
+        [&head[..], &b"\x00\x01a\x00".repeat(filters.into())].concat()
+    };
+    let unsubscribe = |filters: u8| {
+        let head = [0xA2, 3 + 3 * filters, 0, 1, 0];
+        [&head[..], &b"\x00\x01a".repeat(filters.into())].concat()
+    };
+    let suback = [&[0x90, 18, 0, 1, 0][..], &[0; 15]].concat();
+    takes_20_bytes().sends(&subscribe(15), &suback);
+    takes_20_bytes().fails(&subscribe(16), ReasonCode::PacketTooLarge);
+    let unsuback = [&[0xB0, 18, 0, 1, 0][..], &[0x11; 15]].concat();
+    takes_20_bytes().sends(&unsubscribe(15), &unsuback);
+    takes_20_bytes().fails(&unsubscribe(16), ReasonCode::PacketTooLarge);
+}
+
+#[test]
 fn mqtt5_3_1_2_29_disconnect_may_have_a_reason_string_without_problem_information() {
     let said = disconnect(&connect_5(b"\x17\x00"), ReasonCode::ServerShuttingDown);
     assert_eq!(said, b"\xE0\x08\x8B\x06\x1F\x00\x03why");
