@@ -334,7 +334,7 @@ fn tls_and_certificates() {
 #[test]
 fn bridges_are_as_their_lines_say() {
     let loaded = good(
-        "listener 1883\nconnection my cloud\naddress a b:2 [::1]\ntopic # both 2 l/ \"\"\n\
+        "listener 1883\nconnection my/cloud 1\naddress a b:2 [::1]\ntopic # both 2 l/ \"\"\n\
          topic \"\" in 1 here there\ntopic plain\nremote_username u\nremote_password p w\n\
          cleansession true\nkeepalive_interval 30\nstart_type lazy\nthreshold 3\n\
          restart_timeout 2 9\nbridge_cafile ca.pem\nbridge_capath certs\nbridge_alpn mqtt\n\
@@ -384,6 +384,27 @@ fn bridges_are_as_their_lines_say() {
     assert!(second.clean_session && !second.local_clean_session && !second.notifications);
     assert_eq!(second.tls, None);
     assert_eq!(second.restart_pause, second.restart_pause_max);
+}
+
+/// As in Mosquitto: words and numbers end before a comment, text and paths do not.
+#[test]
+fn comments_behind_a_value_are_none_of_it() {
+    let plain = "allow_anonymous true\nmax_keepalive 60\nlog_type all\nlog_dest stdout\n\
+                 max_inflight_messages 5\npersistent_client_expiration 14d\npersistence false\n\
+                 retain_available false\nport 1883\nlistener 0 /run/m.sock\nlistener 1884\n\
+                 protocol mqtt\nsocket_domain ipv4\nmax_connections 5\nlistener 1885 ::1\n\
+                 connection c\naddress far:1\ntopic # out 1\ntopic t in\ntopic t out 1 l/ r/\n\
+                 cleansession true\nkeepalive_interval 30\nstart_type once\nrestart_timeout 5 9\n\
+                 bridge_protocol_version mqttv50\n";
+    for comment in [" # of old:2 1", "\t#"] {
+        let commented = plain.replace('\n', &format!("{comment}\n"));
+        assert_eq!(good(&commented).config, good(plain).config, "{commented}");
+    }
+    let text = "password_file a #b\nconnection c\naddress far\ntopic #\nremote_username u # 1\n";
+    let config = good(text).config;
+    assert_eq!(config.access.password_file, Some("a #b".into()));
+    let username = config.bridges[0].remote_username.as_deref();
+    assert_eq!(username, Some("u # 1"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What stands behind a directive.
 
 use super::directives::Argument;
+use super::lines::Line;
 use crate::config::node::Value;
 
 /// `true` or `false`, as Mosquitto reads them.
@@ -18,17 +19,18 @@ pub fn count(text: &str) -> Result<i64, String> {
         .map_err(|_| format!("needs a whole number, not {text:?}"))
 }
 
-/// An argument as the value of a key.
-pub fn value(text: &str, argument: Argument) -> Result<Value, String> {
+/// What stands behind a directive as the value of a key.
+pub fn value(line: &Line, argument: Argument) -> Result<Value, String> {
+    let (word, text) = (line.word(), line.argument.as_str());
     let limit = |number: i64| match number {
         ..=0 => Value::Text("unlimited".into()),
         number => Value::Integer(number),
     };
     match argument {
-        Argument::Switch => switch(text).map(Value::Bool),
-        Argument::Count => count(text).map(Value::Integer),
-        Argument::Limit | Argument::Bytes => count(text).map(limit),
-        Argument::Seconds => count(text).map(|seconds| Value::Text(format!("{seconds}s"))),
+        Argument::Switch => switch(word).map(Value::Bool),
+        Argument::Count => count(word).map(Value::Integer),
+        Argument::Limit | Argument::Bytes => count(word).map(limit),
+        Argument::Seconds => count(word).map(|seconds| Value::Text(format!("{seconds}s"))),
         Argument::Text | Argument::Path | Argument::Id if text.is_empty() => {
             Err("needs a value behind it".into())
         }

@@ -1,7 +1,7 @@
 //! Directives of one bridge that are more than one key.
 
 use super::arguments::{count, switch};
-use super::lines::Line;
+use super::lines::{Line, words};
 use super::translate::Translation;
 use crate::config::node::{Node, Origin, Step, Value};
 
@@ -104,13 +104,13 @@ impl Draft {
 
 /// `connection name` begins a bridge.
 pub fn connection(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if line.argument.is_empty() {
+    if line.word().is_empty() {
         return Err("needs a name behind it".into());
     }
     // A name stands in client ids and topics; Mosquitto takes any.
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let name = line.argument.replace(|c| !fits(c), "_");
-    if name != line.argument {
+    let name = line.word().replace(|c| !fits(c), "_");
+    if name != line.word() {
         translation.warn(line, format!("the bridge is called {name:?} here"));
     }
     translation.begin_bridge(Draft::new(&name, line));
@@ -119,7 +119,7 @@ pub fn connection(translation: &mut Translation, line: &Line) -> Result<(), Stri
 
 /// `address host[:port] [host[:port]] ...`, also spelled `addresses`.
 pub fn addresses(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if line.argument.is_empty() {
+    if line.word().is_empty() {
         return Err("needs a host, as example.org:1883".into());
     }
     let node = |text: &str| Node {
@@ -130,8 +130,10 @@ pub fn addresses(translation: &mut Translation, line: &Line) -> Result<(), Strin
         }),
         origin: line.origin(),
     };
-    let nodes = line.argument.split_whitespace().map(node);
-    translation.bridge()?.addresses.extend(nodes);
+    translation
+        .bridge()?
+        .addresses
+        .extend(line.words().map(node));
     Ok(())
 }
 
@@ -141,8 +143,13 @@ fn has_port(address: &str) -> bool {
 
 /// `topic pattern [[[out | in | both] qos] local_prefix remote_prefix]`
 pub fn topic(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let words: Vec<_> = line.argument.split_whitespace().collect();
-    if words.is_empty() || words.len() > 5 {
+    // The pattern may be "#"; a comment begins behind it.
+    let (pattern, rest) = line
+        .argument
+        .split_once([' ', '\t'])
+        .unwrap_or((&line.argument, ""));
+    let words: Vec<_> = std::iter::once(pattern).chain(words(rest)).collect();
+    if pattern.is_empty() || words.len() > 5 {
         let text = "needs a pattern, then a direction, a QoS and two prefixes, as sensors/# out 1";
         return Err(text.into());
     }
@@ -179,7 +186,7 @@ pub fn topic(translation: &mut Translation, line: &Line) -> Result<(), String> {
 
 /// `bridge_protocol_version mqttv31 | mqttv311 | mqttv50`
 pub fn version(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let version = match line.argument.as_str() {
+    let version = match line.word() {
         "mqttv31" => "3.1",
         "mqttv311" => "3.1.1",
         "mqttv50" => "5",
@@ -190,18 +197,16 @@ pub fn version(translation: &mut Translation, line: &Line) -> Result<(), String>
 
 /// `start_type automatic | lazy | once`
 pub fn start(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if !["automatic", "lazy", "once"].contains(&line.argument.as_str()) {
-        return Err(format!(
-            "needs automatic, lazy or once, not {:?}",
-            line.argument
-        ));
+    let start = line.word();
+    if !["automatic", "lazy", "once"].contains(&start) {
+        return Err(format!("needs automatic, lazy or once, not {start:?}"));
     }
-    translation.set_bridge("start", Value::Text(line.argument.clone()), line)
+    translation.set_bridge("start", Value::Text(start.into()), line)
 }
 
 /// `restart_timeout [base cap] | [constant]`, in seconds.
 pub fn restart(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let mut words = line.argument.split_whitespace();
+    let mut words = line.words();
     let base = count(words.next().unwrap_or_default())?;
     let cap = words.next().map_or(Ok(base), count)?;
     if base < 1 || cap < base || words.next().is_some() {
@@ -215,7 +220,7 @@ pub fn restart(translation: &mut Translation, line: &Line) -> Result<(), String>
 /// `cleansession true | false`
 pub fn clean_session(translation: &mut Translation, line: &Line) -> Result<(), String> {
     let clean = Node {
-        value: Value::Bool(switch(&line.argument)?),
+        value: Value::Bool(switch(line.word())?),
         origin: line.origin(),
     };
     translation.bridge()?.clean = Some(clean);
@@ -237,7 +242,7 @@ pub fn authority(translation: &mut Translation, line: &Line) -> Result<(), Strin
 
 /// `bridge_tls_use_os_certs true | false`
 pub fn system_authorities(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let wanted = switch(&line.argument)?;
+    let wanted = switch(line.word())?;
     translation.bridge()?.system_authorities = wanted;
     Ok(())
 }
@@ -253,7 +258,7 @@ pub fn alpn(translation: &mut Translation, line: &Line) -> Result<(), String> {
 
 /// `bridge_tls_version tlsv1.3 | tlsv1.2`
 pub fn tls_version(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let version = match line.argument.as_str() {
+    let version = match line.word() {
         "tlsv1.3" => "1.3",
         "tlsv1.2" => "1.2",
         "tlsv1.1" => return Err("TLS 1.1 is not offered, as it is broken; use tlsv1.2".into()),
@@ -264,7 +269,7 @@ pub fn tls_version(translation: &mut Translation, line: &Line) -> Result<(), Str
 
 /// `bridge_require_ocsp true | false`
 pub fn ocsp(_: &mut Translation, line: &Line) -> Result<(), String> {
-    match switch(&line.argument)? {
+    match switch(line.word())? {
         false => Ok(()),
         true => Err(
             "stapled answers of the authority (OCSP) are not looked at; remove it, and trust an \

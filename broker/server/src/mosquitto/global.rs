@@ -10,7 +10,7 @@ use crate::config::node::{Node, Value};
 
 /// `max_inflight_messages count`: both ways, as in Mosquitto; 0 for no limit.
 pub fn inflight(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let count = match count(&line.argument)? {
+    let count = match count(line.word())? {
         0 => 65_535,
         count => count,
     };
@@ -21,7 +21,7 @@ pub fn inflight(translation: &mut Translation, line: &Line) -> Result<(), String
 
 /// `persistence true | false`
 pub fn persistence(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let store = match switch(&line.argument)? {
+    let store = match switch(line.word())? {
         true => "disk",
         false => "memory",
     };
@@ -61,13 +61,9 @@ pub fn finish_persistence(translation: &mut Translation, line: Option<&Line>) {
 
 /// `persistent_client_expiration 14d`
 pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let wrong = || {
-        format!(
-            "needs a number and h, d, w, m or y, as 14d, not {:?}",
-            line.argument
-        )
-    };
-    let unit = line.argument.chars().last().ok_or_else(wrong)?;
+    let text = line.word();
+    let wrong = || format!("needs a number and h, d, w, m or y, as 14d, not {text:?}");
+    let unit = text.chars().last().ok_or_else(wrong)?;
     let hours = match unit {
         'h' => 1,
         'd' => 24,
@@ -76,7 +72,7 @@ pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), Stri
         'y' => 365 * 24,
         _ => return Err(wrong()),
     };
-    let number = line.argument.strip_suffix(unit).ok_or_else(wrong)?;
+    let number = text.strip_suffix(unit).ok_or_else(wrong)?;
     let number = number.parse::<u32>().map_err(|_| wrong())?;
     let text = format!("{}h", u64::from(number) * hours);
     translation.set_text("sessions.session_expiry_max", &text, line);
@@ -85,7 +81,7 @@ pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), Stri
 
 /// `retain_available true | false`, of all listeners.
 pub fn retain_available(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let value = Value::Bool(switch(&line.argument)?);
+    let value = Value::Bool(switch(line.word())?);
     translation.retain_available = Some(Node {
         value,
         origin: line.origin(),
@@ -95,7 +91,7 @@ pub fn retain_available(translation: &mut Translation, line: &Line) -> Result<()
 
 /// `set_tcp_nodelay true | false`
 pub fn nodelay(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if !switch(&line.argument)? {
+    if !switch(line.word())? {
         translation.warn(line, "is ignored: small packets are always sent at once");
     }
     Ok(())

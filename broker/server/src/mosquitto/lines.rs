@@ -25,6 +25,17 @@ pub struct Line {
 }
 
 impl Line {
+    /// The words of the argument up to a comment. What is a word, a number or a list is read from
+    /// these; text and paths are the whole `argument`, with every `#` in it. So does Mosquitto.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        words(&self.argument)
+    }
+
+    /// The first word; empty when there is none.
+    pub fn word(&self) -> &str {
+        self.words().next().unwrap_or_default()
+    }
+
     /// Where it was written.
     pub fn origin(&self) -> Origin {
         Origin::Directive {
@@ -42,6 +53,12 @@ impl Line {
             text: text.into(),
         }
     }
+}
+
+/// The words of a text up to one that begins a comment.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split_whitespace();
+    words.take_while(|word| !word.starts_with('#'))
 }
 
 /// Splits the text of one file. A line whose first character is `#` is a

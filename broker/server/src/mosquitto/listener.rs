@@ -116,11 +116,8 @@ impl Draft {
 
 /// `listener port [address | name | unix socket]`
 pub fn listener(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let (number, host) = line
-        .argument
-        .split_once([' ', '\t'])
-        .unwrap_or((&line.argument, ""));
-    let (number, host) = (port_number(number)?, host.trim());
+    let number = port_number(line.word())?;
+    let host = line.words().nth(1).unwrap_or_default();
     if number == 0 && !host.starts_with('/') {
         return Err("needs a port from 1 to 65535, or 0 and the path of a unix socket".into());
     }
@@ -135,7 +132,7 @@ pub fn listener(translation: &mut Translation, line: &Line) -> Result<(), String
 
 /// `port number`, of the default listener.
 pub fn port(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let number = port_number(&line.argument)?;
+    let number = port_number(line.word())?;
     if number == 0 {
         return Err("needs a port from 1 to 65535".into());
     }
@@ -156,16 +153,17 @@ pub fn bind_address(translation: &mut Translation, line: &Line) -> Result<(), St
 
 /// `protocol mqtt | websockets`
 pub fn protocol(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if !["mqtt", "websockets"].contains(&line.argument.as_str()) {
-        return Err(format!("needs mqtt or websockets, not {:?}", line.argument));
+    let protocol = line.word();
+    if !["mqtt", "websockets"].contains(&protocol) {
+        return Err(format!("needs mqtt or websockets, not {protocol:?}"));
     }
-    translation.set_listener("protocol", Value::Text(line.argument.clone()), line);
+    translation.set_listener("protocol", Value::Text(protocol.into()), line);
     Ok(())
 }
 
 /// `socket_domain ipv4 | ipv6`
 pub fn socket_domain(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let domain = match line.argument.as_str() {
+    let domain = match line.word() {
         "ipv4" => Domain::Ipv4,
         "ipv6" => Domain::Ipv6,
         other => return Err(format!("needs ipv4 or ipv6, not {other:?}")),
@@ -190,13 +188,13 @@ pub fn revoked(translation: &mut Translation, line: &Line) -> Result<(), String>
 
 /// `require_certificate true | false`
 pub fn require_certificate(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    translation.listener().certificate_required = super::arguments::switch(&line.argument)?;
+    translation.listener().certificate_required = super::arguments::switch(line.word())?;
     Ok(())
 }
 
 /// `tls_keyform pem | engine`
 pub fn keyform(_: &mut Translation, line: &Line) -> Result<(), String> {
-    match line.argument.as_str() {
+    match line.word() {
         "pem" => Ok(()),
         _ => Err("needs pem; keys in an OpenSSL engine are not offered, use a keyfile".into()),
     }
@@ -204,7 +202,7 @@ pub fn keyform(_: &mut Translation, line: &Line) -> Result<(), String> {
 
 /// `tls_version tlsv1.3 | tlsv1.2`
 pub fn tls_version(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let version = match line.argument.as_str() {
+    let version = match line.word() {
         "tlsv1.3" => "1.3",
         "tlsv1.2" => "1.2",
         "tlsv1.1" => return Err("TLS 1.1 is not offered, as it is broken; use tlsv1.2".into()),
@@ -244,7 +242,6 @@ fn path(line: &Line) -> Result<Node, String> {
 }
 
 fn port_number(text: &str) -> Result<u16, String> {
-    text.trim()
-        .parse()
+    text.parse()
         .map_err(|_| format!("needs a port from 1 to 65535, not {text:?}"))
 }

@@ -12,8 +12,8 @@ pub fn destination(translation: &mut Translation, line: &Line) -> Result<(), Str
         .split_once([' ', '\t'])
         .unwrap_or((&line.argument, ""));
     let chosen = match (word, rest.trim()) {
-        ("none", "") => "off".to_owned(),
-        ("stdout" | "stderr", "") => word.to_owned(),
+        ("none", _) => "off".to_owned(),
+        ("stdout" | "stderr", _) => word.to_owned(),
         ("file", "") => return Err("needs a file, as log_dest file /var/log/dunlin.log".into()),
         ("file", path) => format!("file:{path}"),
         ("syslog" | "topic" | "dlt", _) => {
@@ -24,7 +24,7 @@ pub fn destination(translation: &mut Translation, line: &Line) -> Result<(), Str
         }
         _ => {
             return Err(unknown(
-                &line.argument,
+                word,
                 "stdout, stderr, file, syslog, topic, dlt or none",
             ));
         }
@@ -46,7 +46,7 @@ pub fn destination(translation: &mut Translation, line: &Line) -> Result<(), Str
 
 /// Types become one level: the most talkative that is asked for.
 pub fn level(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let level = match line.argument.as_str() {
+    let level = match line.word() {
         "none" => LogLevel::Off,
         "error" => LogLevel::Error,
         "warning" => LogLevel::Warn,

@@ -216,7 +216,7 @@ impl Translation {
         argument: Argument,
     ) -> Result<(), String> {
         let node = Node {
-            value: value(&line.argument, argument)?,
+            value: value(line, argument)?,
             origin: line.origin(),
         };
         let own = scope == Scope::Listener || (scope == Scope::Security && self.per_listener);
@@ -334,7 +334,7 @@ impl Translation {
 
 /// `per_listener_settings true | false`, before all that it changes.
 pub fn per_listener_settings(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let per_listener = switch(&line.argument)?;
+    let per_listener = switch(line.word())?;
     if let (true, Some(before)) = (
         per_listener != translation.per_listener,
         &translation.security,
