@@ -1,5 +1,6 @@
 //! The `dunlin` binary.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,20 +32,7 @@ fn run(command: Command) -> Result<(), String> {
             Ok(())
         }
         Command::Passwd(options) => passwd(&options),
-        Command::ImportMosquitto { file } => {
-            let loaded = config::load::import(file).map_err(|e| e.to_string())?;
-            for warning in &loaded.warnings {
-                eprintln!("warning: {warning}");
-            }
-            for bridge in &loaded.config.bridges {
-                if bridge.remote_password.is_some() {
-                    let name = &bridge.name;
-                    eprintln!("warning: bridge {name}: write its remote_password yourself");
-                }
-            }
-            print!("{}", print::toml(&loaded.config));
-            Ok(())
-        }
+        Command::ImportMosquitto { file } => import(file),
         Command::Store { look } => store(&look),
         Command::Plugin { work } => plugin(&work),
         Command::Config {
@@ -54,4 +42,26 @@ fn run(command: Command) -> Result<(), String> {
             Ok(())
         }
     }
+}
+
+/// Prints a mosquitto.conf as TOML, and what to look at in it.
+fn import(file: PathBuf) -> Result<(), String> {
+    let loaded = config::load::import(file).map_err(|e| e.to_string())?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    for (index, bridge) in loaded.config.bridges.iter().enumerate() {
+        let name = &bridge.name;
+        let id = loaded
+            .origins
+            .get(&format!("bridges[{index}].remote_clientid"));
+        if id.is_some_and(|id| id.is_directive("connection")) {
+            eprintln!("warning: bridge {name}: its remote_clientid has the name of this machine");
+        }
+        if bridge.remote_password.is_some() {
+            eprintln!("warning: bridge {name}: write its remote_password yourself");
+        }
+    }
+    print!("{}", print::toml(&loaded.config));
+    Ok(())
 }

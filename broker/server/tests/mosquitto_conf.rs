@@ -339,13 +339,16 @@ fn bridges_are_as_their_lines_say() {
          cleansession true\nkeepalive_interval 30\nstart_type lazy\nthreshold 3\n\
          restart_timeout 2 9\nbridge_cafile ca.pem\nbridge_capath certs\nbridge_alpn mqtt\n\
          bridge_certfile c.pem\nbridge_keyfile k.pem\nbridge_tls_version tlsv1.3\n\
-         connection second\naddress c\ntopic #\nbridge_protocol_version mqttv50\n\
+         connection second\naddress c\nremote_clientid id\ntopic #\nbridge_protocol_version mqttv50\n\
          cleansession true\nlocal_cleansession false\nrestart_timeout 7\nnotifications false\n",
     );
     let [first, second] = &loaded.config.bridges[..] else {
         panic!("two bridges: {:?}", loaded.config.bridges);
     };
     assert_eq!(first.name, "my_cloud");
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_string_lossy();
+    assert_eq!(first.remote_clientid, Some(format!("{machine}.my/cloud")));
     assert_eq!(first.addresses, ["a:1883", "b:2", "[::1]:1883"]);
     assert_eq!(first.protocol_version, BridgeVersion::Mqtt311);
     let topics = first.topics.iter().map(|topic| {
@@ -380,6 +383,7 @@ fn bridges_are_as_their_lines_say() {
     assert_eq!(tls.min_version, TlsVersion::Tls13);
     assert_eq!(tls.key, Some("k.pem".into()));
 
+    assert_eq!(second.remote_clientid.as_deref(), Some("id"));
     assert_eq!(second.protocol_version, BridgeVersion::Mqtt5);
     assert!(second.clean_session && !second.local_clean_session && !second.notifications);
     assert_eq!(second.tls, None);

@@ -35,6 +35,13 @@ pub enum Origin {
     Argument(&'static str),
 }
 
+impl Origin {
+    /// Whether it is the directive of that name.
+    pub fn is_directive(&self, wanted: &str) -> bool {
+        matches!(self, Origin::Directive { name, .. } if name == wanted)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

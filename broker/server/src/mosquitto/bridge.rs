@@ -10,6 +10,8 @@ use crate::config::node::{Node, Origin, Step, Value};
 pub struct Draft {
     /// What is known of it, as a table of `bridges`.
     node: Node,
+    /// What its `connection` line calls it, which need not be fit for a name here.
+    called: String,
     /// Its `connection` line.
     pub origin: Origin,
     addresses: Vec<Node>,
@@ -23,7 +25,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    fn new(name: &str, line: &Line) -> Draft {
+    fn new(called: &str, line: &Line) -> Draft {
         let origin = line.origin();
         let empty = || Node {
             value: Value::Table(Vec::new()),
@@ -31,6 +33,7 @@ impl Draft {
         };
         let mut draft = Draft {
             node: empty(),
+            called: called.into(),
             origin,
             addresses: Vec::new(),
             topics: Vec::new(),
@@ -39,7 +42,7 @@ impl Draft {
             system_authorities: false,
             clean: None,
         };
-        draft.set("name", draft.text(name));
+        draft.set("name", draft.text(&name(called)));
         // What Mosquitto speaks where its file says nothing.
         draft.set("protocol_version", draft.text("3.1.1"));
         draft
@@ -85,6 +88,14 @@ impl Draft {
             }
             self.set("clean_session", clean);
         }
+        if self.node.get("remote_clientid").is_none() {
+            // The id by which the other broker knows Mosquitto: another one would leave a session
+            // behind there that queues on, for nobody.
+            let machine = rustix::system::uname();
+            let machine = machine.nodename().to_string_lossy();
+            let id = self.text(&format!("{machine}.{}", self.called));
+            self.set("remote_clientid", id);
+        }
         let has_tls = self.system_authorities || !self.authorities.is_empty();
         let speaks_of_tls = matches!(&self.tls.value, Value::Table(keys) if !keys.is_empty());
         if speaks_of_tls && !has_tls {
@@ -104,17 +115,22 @@ impl Draft {
 
 /// `connection name` begins a bridge.
 pub fn connection(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    if line.word().is_empty() {
+    let called = line.word();
+    if called.is_empty() {
         return Err("needs a name behind it".into());
     }
-    // A name stands in client ids and topics; Mosquitto takes any.
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let name = line.word().replace(|c| !fits(c), "_");
-    if name != line.word() {
+    let name = name(called);
+    if name != called {
         translation.warn(line, format!("the bridge is called {name:?} here"));
     }
-    translation.begin_bridge(Draft::new(&name, line));
+    translation.begin_bridge(Draft::new(called, line));
     Ok(())
+}
+
+/// A name stands in client ids and topics; Mosquitto takes any.
+fn name(called: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    called.replace(|c| !fits(c), "_")
 }
 
 /// `address host[:port] [host[:port]] ...`, also spelled `addresses`.
