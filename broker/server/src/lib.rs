@@ -39,3 +39,4 @@ pub use passwd::passwd;
 pub use plugin_tool::plugin;
 pub use plugins::Plugins;
 pub use store::store;
+pub use wiring::check_listeners;

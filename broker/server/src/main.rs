@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dunlin::cli::{About, Cli, Command, report};
 use dunlin::config::{load, print, reference};
-use dunlin::{Bridges, Plugins, config, passwd, plugin, serve, store};
+use dunlin::{Bridges, Plugins, check_listeners, config, passwd, plugin, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,6 +27,7 @@ fn run(command: Command) -> Result<(), String> {
         Command::Check(options) => {
             let loaded = load(&options.request(std::env::vars_os())).map_err(|e| e.to_string())?;
             let plugins = Plugins::check(&loaded.config)?;
+            check_listeners(&loaded.config)?;
             Bridges::prepare(&loaded.config, &plugins, 0)?;
             print!("{}", report(&loaded, &plugins.describe()));
             Ok(())

@@ -8,7 +8,9 @@ use dunlin_auth::{
 };
 use dunlin_codec::Qos;
 use dunlin_connection::{AdmissionLimits, ConnectionLimits, RateLimit};
-use dunlin_net::{ListenAddress, ListenerSettings, TlsSettings, TlsVersion, WebSocketSettings};
+use dunlin_net::{
+    ListenAddress, ListenerSettings, TlsSettings, TlsVersion, Transport, WebSocketSettings,
+};
 use dunlin_router::{QueueLimits, RetainedLimits, Settings, Strategy};
 use dunlin_session::Terms;
 
@@ -149,6 +151,40 @@ pub fn sockets(config: &Config, listener: &Listener) -> Result<Vec<ListenerSetti
         ..ListenerSettings::new(address)
     };
     Ok(addresses.into_iter().map(settings).collect())
+}
+
+/// Reads all that the listeners read when they start, and opens none of them.
+///
+/// # Errors
+/// What is wrong, a line for each file.
+pub fn check_listeners(config: &Config) -> Result<(), String> {
+    let pool = Arc::new(HashingPool::default());
+    let check = |listener: &Listener| {
+        for settings in sockets(config, listener)? {
+            transport(listener, &settings)?;
+        }
+        access(config, listener, &pool, 0).map(drop)
+    };
+    let mut wrong: Vec<_> = config
+        .listeners
+        .iter()
+        .map(check)
+        .filter_map(Result::err)
+        .collect();
+    // Listeners have the same password and ACL files, mostly.
+    wrong.dedup();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n")),
+    }
+}
+
+/// The layers of a listener's connections, their files read.
+///
+/// # Errors
+/// A file that cannot be read or is wrong.
+pub fn transport(listener: &Listener, settings: &ListenerSettings) -> Result<Transport, String> {
+    Transport::load(settings).map_err(|error| format!("listener {}: {error}", listener.label()))
 }
 
 /// A listener's TLS.

@@ -3,6 +3,7 @@
 #[path = "../support/daemon.rs"]
 #[allow(dead_code, reason = "every test binary uses its part of it")]
 mod daemon;
+mod files;
 #[path = "../support/mod.rs"]
 mod support;
 
