@@ -119,6 +119,9 @@ impl fmt::Display for ListenAddress {
 pub struct TlsSettings {
     /// PEM file with the server's certificate, followed by the intermediate ones.
     pub certificate: PathBuf,
+    /// Where the intermediate ones are looked for when that file holds the server's alone: PEM
+    /// files, and directories as in `client_ca`.
+    pub intermediates: Vec<PathBuf>,
     /// PEM file with the private key (PKCS #8, PKCS #1 or SEC 1), not encrypted.
     pub key: PathBuf,
     /// The authorities that sign client certificates: PEM files, and directories whose `.pem` and
@@ -140,6 +143,7 @@ impl TlsSettings {
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self {
             certificate: certificate.into(),
+            intermediates: Vec::new(),
             key: key.into(),
             client_ca: Vec::new(),
             require_client_certificate: false,

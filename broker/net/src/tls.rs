@@ -14,6 +14,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{InvalidMessage, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use webpki::EndEntityCert;
 
 use crate::certificate::ClientCertificate;
 use crate::settings::{SettingsError, TlsSettings, TlsVersion};
@@ -77,7 +78,7 @@ fn server_config(settings: &TlsSettings) -> Result<Arc<ServerConfig>, SettingsEr
         key: "tls.key",
         path: &settings.key,
     };
-    let chain: Vec<CertificateDer<'static>> = certificate.objects("certificate")?;
+    let chain = chain(&certificate, &settings.intermediates)?;
     let private = PrivateKeyDer::from_pem_file(key.path)
         .map_err(|error| key.unreadable(&error, "unencrypted private key"))?;
 
@@ -112,6 +113,50 @@ fn server_config(settings: &TlsSettings) -> Result<Arc<ServerConfig>, SettingsEr
     Ok(Arc::new(config))
 }
 
+/// The server's certificate and those between it and a root. As in OpenSSL, a file that holds more
+/// than one is taken for the whole chain.
+fn chain(
+    certificate: &File<'_>,
+    intermediates: &[PathBuf],
+) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
+    let mut chain: Vec<CertificateDer<'static>> = certificate.objects("certificate")?;
+    if chain.len() > 1 {
+        return Ok(chain);
+    }
+    let key = "tls.intermediates";
+    let mut authorities = Vec::new();
+    for path in authority_files(key, intermediates)? {
+        match (File { key, path: &path }).objects("certificate") {
+            // A directory may have other files in it.
+            Err(error) if intermediates.contains(&path) => return Err(error),
+            found => authorities.extend(found.unwrap_or_default()),
+        }
+    }
+    while let Some(issuer) = chain
+        .last()
+        .and_then(|last| take_issuer(last, &mut authorities))
+    {
+        chain.push(issuer);
+    }
+    Ok(chain)
+}
+
+/// Takes the certificate of whoever signed this one out of `authorities`, unless it is a root:
+/// clients have those, or do not trust them.
+fn take_issuer(
+    certificate: &CertificateDer<'_>,
+    authorities: &mut Vec<CertificateDer<'static>>,
+) -> Option<CertificateDer<'static>> {
+    let certificate = EndEntityCert::try_from(certificate).ok()?;
+    let issuer = certificate.issuer();
+    let is_issuer = |authority: &CertificateDer<'_>| {
+        EndEntityCert::try_from(authority)
+            .is_ok_and(|authority| authority.subject() == issuer && authority.issuer() != issuer)
+    };
+    let at = authorities.iter().position(is_issuer)?;
+    Some(authorities.remove(at))
+}
+
 fn client_verifier(
     settings: &TlsSettings,
     provider: Arc<CryptoProvider>,
@@ -120,11 +165,9 @@ fn client_verifier(
         return Ok(WebPkiClientVerifier::no_client_auth());
     }
     let mut roots = RootCertStore::empty();
-    for path in authority_files(&settings.client_ca)? {
-        let authorities = File {
-            key: "tls.client_ca",
-            path: &path,
-        };
+    let key = "tls.client_ca";
+    for path in authority_files(key, &settings.client_ca)? {
+        let authorities = File { key, path: &path };
         for certificate in authorities.objects("certificate")? {
             roots
                 .add(certificate)
@@ -155,18 +198,15 @@ fn client_verifier(
         .map_err(|error| lists.error(error.to_string()))
 }
 
-/// The files of `client_ca`: what is a directory stands for the certificates in it.
-fn authority_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SettingsError> {
+/// The files that a key names: what is a directory stands for the certificates in it.
+fn authority_files(key: &'static str, paths: &[PathBuf]) -> Result<Vec<PathBuf>, SettingsError> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {
             files.push(path.clone());
             continue;
         }
-        let folder = File {
-            key: "tls.client_ca",
-            path,
-        };
+        let folder = File { key, path };
         let unreadable = |error| folder.unreadable(&pem::Error::Io(error), "certificate");
         for entry in path.read_dir().map_err(unreadable)? {
             let file = entry.map_err(unreadable)?.path();

@@ -67,6 +67,7 @@ fn named_files(config: &Config) -> Vec<PathBuf> {
         files.extend(access.acl_file);
         if let Some(tls) = &listener.tls {
             files.extend([tls.certificate.clone(), tls.key.clone()]);
+            files.extend(tls.intermediates.iter().cloned());
             files.extend(tls.client_ca.iter().cloned());
             files.extend(tls.crl.clone());
         }

@@ -191,6 +191,7 @@ pub fn transport(listener: &Listener, settings: &ListenerSettings) -> Result<Tra
 pub fn tls(listener: &Listener) -> Option<TlsSettings> {
     let tls = listener.tls.as_ref()?;
     Some(TlsSettings {
+        intermediates: tls.intermediates.clone(),
         client_ca: tls.client_ca.clone(),
         require_client_certificate: tls.require_client_certificate,
         crl: tls.crl.clone(),

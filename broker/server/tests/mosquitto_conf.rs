@@ -318,6 +318,7 @@ fn tls_and_certificates() {
         .expect("there is a certificate");
     assert_eq!((tls.certificate, tls.key), ("c.pem".into(), "k.pem".into()));
     assert_eq!(tls.min_version, TlsVersion::Tls13);
+    assert_eq!(tls.intermediates, [Path::new("ca.pem"), Path::new("certs")]);
     assert!(
         tls.client_ca.is_empty() && tls.crl.is_none(),
         "certificates are not asked for"

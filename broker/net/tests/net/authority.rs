@@ -26,13 +26,18 @@ pub struct Identity {
     key: PrivateKeyDer<'static>,
 }
 
+fn parameters(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
 impl Authority {
     pub fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let (params, key) = (parameters(name), KeyPair::generate().unwrap());
+        let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
         let authority = Self {
             issuer,
             directory: tempfile::tempdir().unwrap(),
@@ -60,6 +65,15 @@ impl Authority {
             self.write("server.pem", &certificate.pem()),
             self.write("server.key", &key.serialize_pem()),
         )
+    }
+
+    /// An authority of this name that this one signed, and its certificate's file.
+    pub fn issue_authority(&self, name: &str) -> (Self, PathBuf) {
+        let (params, key) = (parameters(name), KeyPair::generate().unwrap());
+        let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
+        let file = self.write("intermediate.pem", &issuer.pem());
+        let directory = tempfile::tempdir().unwrap();
+        (Self { issuer, directory }, file)
     }
 
     pub fn issue_client(&self, name: &str, serial: u64) -> Identity {

@@ -260,6 +260,32 @@ async fn a_failed_reload_keeps_what_was_loaded() {
 }
 
 #[tokio::test]
+async fn intermediates_that_the_certificate_lacks_are_sent() {
+    let root = Authority::new("Test root");
+    let (middle, first) = root.issue_authority("Test authority 1");
+    let (issuer, second) = middle.issue_authority("Test authority 2");
+    let settings = |intermediates: &[PathBuf]| {
+        let mut tls = issuer.issue_server();
+        tls.intermediates = intermediates.to_vec();
+        tls
+    };
+    let ca = root.file("ca.pem");
+    let directory = root.write("key.pem", "none").with_file_name("");
+    let cases = [
+        (settings(&[]), false),
+        (settings(std::slice::from_ref(&first)), false),
+        (settings(&[ca, first.clone(), second.clone()]), true),
+        // A directory stands for the certificates in it, whatever else is there.
+        (settings(&[directory, second]), true),
+    ];
+    for (tls, complete) in cases {
+        let mut server = start(&tls);
+        let outcome = attempt(&mut server, &root, &TLS13, None).await;
+        assert_eq!(outcome.is_ok(), complete, "{tls:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn errors_of_files_name_key_file_and_problem() {
     let authority = Authority::new("Test authority");
     let refused = |change: &dyn Fn(&mut TlsSettings)| {
@@ -296,6 +322,10 @@ async fn errors_of_files_name_key_file_and_problem() {
         (
             &|tls| tls.client_ca = vec![none.clone()],
             &["tls.client_ca", "empty.pem"],
+        ),
+        (
+            &|tls| tls.intermediates = vec![none.clone()],
+            &["tls.intermediates", "empty.pem"],
         ),
         (
             &|tls| tls.require_client_certificate = true,

@@ -215,6 +215,9 @@ impl Check<'_> {
                 self.file(&key, Some(file));
             }
         }
+        for (index, authority) in tls.intermediates.iter().enumerate() {
+            self.file_or_directory(&format!("{path}.intermediates[{index}]"), authority);
+        }
         for (index, authority) in tls.client_ca.iter().enumerate() {
             self.file_or_directory(&format!("{path}.client_ca[{index}]"), authority);
         }

@@ -82,6 +82,9 @@ section! {
     pub struct Tls {
         /// The server's certificate, followed by its intermediates.
         pub certificate: PathBuf = PathBuf::new(),
+        /// Where those are looked for when it is alone in its file: files, and
+        /// directories as in `client_ca`. Set it where they are kept apart.
+        pub intermediates: Vec<PathBuf> = Vec::new(),
         /// The private key of the certificate.
         pub key: PathBuf = PathBuf::new(),
         /// Who signs client certificates: files, and directories whose `.pem`

@@ -90,9 +90,15 @@ impl Draft {
                 node(Value::List(vec![node(Value::Text("*".into()))])),
             );
         }
+        let authorities = std::mem::take(&mut self.authorities);
+        let tls = self.node.get("tls");
+        if tls.is_some_and(|tls| tls.get("certificate").is_some()) && !authorities.is_empty() {
+            // OpenSSL completes the server's own chain from them.
+            let authorities = node(Value::List(authorities.clone()));
+            self.set("tls.intermediates", authorities);
+        }
         // Mosquitto asks for certificates only when it requires them.
         if self.certificate_required {
-            let authorities = std::mem::take(&mut self.authorities);
             self.set("tls.client_ca", node(Value::List(authorities)));
             self.set("tls.require_client_certificate", node(Value::Bool(true)));
             if let Some(revoked) = self.revoked.take() {
