@@ -11,7 +11,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{InvalidMessage, RootCertStore, ServerConfig};
+use rustls::{CertificateError, InvalidMessage, OtherError, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
@@ -97,7 +97,7 @@ fn server_config(settings: &TlsSettings) -> Result<Arc<ServerConfig>, SettingsEr
             rustls::Error::InconsistentKeys(_) => {
                 key.error(format!("is not the key of {}", certificate.path.display()))
             }
-            rustls::Error::InvalidCertificate(_) => certificate.error(error.to_string()),
+            error @ rustls::Error::InvalidCertificate(_) => certificate.error(explain(&error)),
             error => key.error(error.to_string()),
         })?;
     config.alpn_protocols = settings
@@ -171,7 +171,7 @@ fn client_verifier(
         for certificate in authorities.objects("certificate")? {
             roots
                 .add(certificate)
-                .map_err(|error| authorities.error(error.to_string()))?;
+                .map_err(|error| authorities.error(explain(&error)))?;
         }
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
@@ -268,12 +268,26 @@ pub enum TlsError {
     Subject,
 }
 
+/// What rustls says, or more where it has no words of its own.
+fn explain(error: &rustls::Error) -> String {
+    if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error
+        && let Some(webpki::Error::UnsupportedCertVersion) = other.downcast_ref()
+    {
+        "the certificate is not of X.509 version 3; make one that is: openssl x509 -req does with \
+         -extfile"
+            .into()
+    } else {
+        error.to_string()
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
 impl From<io::Error> for TlsError {
     fn from(error: io::Error) -> Self {
-        let tls = error
-            .get_ref()
-            .and_then(|error| error.downcast_ref::<rustls::Error>());
-        match tls {
+        match tls_error(&error) {
             Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Self::NotTls,
             _ => Self::Handshake(error),
         }
@@ -287,7 +301,10 @@ impl fmt::Display for TlsError {
             Self::Handshake(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 f.write_str("TLS: the client closed the connection during the handshake")
             }
-            Self::Handshake(error) => write!(f, "TLS: {error}"),
+            Self::Handshake(error) => match tls_error(error) {
+                Some(error) => write!(f, "TLS: {}", explain(error)),
+                None => write!(f, "TLS: {error}"),
+            },
             Self::Subject => f.write_str("TLS: the client certificate's subject is malformed"),
         }
     }

@@ -1,6 +1,6 @@
 //! Certificates made for a test, in files of a directory that goes with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dunlin_net::TlsSettings;
@@ -9,7 +9,9 @@ use rcgen::{
     IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
@@ -32,6 +34,17 @@ fn parameters(name: &str) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+impl Identity {
+    /// From a file with both.
+    pub fn read(pem: &Path) -> Self {
+        let chain = CertificateDer::pem_file_iter(pem).unwrap();
+        Self {
+            chain: chain.collect::<Result<_, _>>().unwrap(),
+            key: PrivateKeyDer::from_pem_file(pem).unwrap(),
+        }
+    }
 }
 
 impl Authority {
@@ -129,9 +142,12 @@ impl Authority {
             .with_root_certificates(roots);
         let config = match identity {
             None => builder.with_no_client_auth(),
-            Some(Identity { chain, key }) => builder
-                .with_client_auth_cert(chain.clone(), key.clone_key())
-                .unwrap(),
+            Some(Identity { chain, key }) => {
+                let key = ring::sign::any_supported_type(key).unwrap();
+                // Not checked: a client may have any certificate.
+                let certificate = CertifiedKey::new(chain.clone(), key);
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)))
+            }
         };
         TlsConnector::from(Arc::new(config))
     }

@@ -1,6 +1,6 @@
 //! TLS: versions, client certificates, revocation, reload.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dunlin_net::{Protocol, TlsSettings, TlsVersion, Transport};
 use rustls::SupportedProtocolVersion;
@@ -283,6 +283,23 @@ async fn intermediates_that_the_certificate_lacks_are_sent() {
         let outcome = attempt(&mut server, &root, &TLS13, None).await;
         assert_eq!(outcome.is_ok(), complete, "{tls:?}: {outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn certificates_of_version_1_are_said_to_be_so() {
+    let pem = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/net/version_1.pem");
+    let expected = "the certificate is not of X.509 version 3; make one that is";
+    let mut own = settings();
+    own.tls = Some(TlsSettings::new(&pem, &pem));
+    let error = Transport::load(&own).unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
+
+    let authority = Authority::new("Test authority");
+    let mut server = mutual(&authority, true, None);
+    let identity = Identity::read(&pem);
+    let outcome = attempt(&mut server, &authority, &TLS13, Some(&identity)).await;
+    let error = outcome.unwrap_err();
+    assert!(error.contains(expected), "{error}");
 }
 
 #[tokio::test]
