@@ -388,6 +388,14 @@ fn the_rules_of_a_grant_count_as_an_authorizer() {
     let elsewhere = TopicFilter::new("x/#").expect("a valid filter");
     assert_eq!(open.coverage(&who, elsewhere), Coverage::None);
 
+    // An authorizer without an opinion does not refuse what the grant accepts.
+    let indifferent = Access::open().with_authorizer(Arc::new(Constant {
+        answer: Some(Decision::Next.into()),
+        ..Default::default()
+    }));
+    let accepted = indifferent.subscribe(&who, &subscribing());
+    assert_eq!(accepted, Decision::Allow);
+
     let denies = open.with_authorizer(Arc::new(Constant {
         answer: Some(Decision::Deny.into()),
         ..Default::default()
@@ -436,4 +444,10 @@ fn the_epoch_changes_with_each_authorizer_and_each_reload() {
     seen.extend([access(2).epoch(), access(3).epoch()]);
     let distinct: std::collections::HashSet<_> = seen.iter().collect();
     assert_eq!(distinct.len(), seen.len(), "{seen:?}");
+}
+
+#[test]
+fn details_are_wanted_where_somebody_asks_for_them() {
+    assert!(!Access::open().wants_details());
+    assert!(Access::open().with_details().wants_details());
 }

@@ -285,4 +285,14 @@ mod tests {
         }
         assert!(!Principal::new("pump", None).username_is_level());
     }
+
+    #[test]
+    fn what_was_charged_is_taken_once() {
+        let who = Principal::new("pump", None).with_details(Details::default());
+        assert_eq!(who.take_charge(), Duration::ZERO);
+        who.charge(Duration::from_micros(3));
+        who.charge(Duration::from_nanos(7));
+        assert_eq!(who.take_charge(), Duration::from_nanos(3_007));
+        assert_eq!(who.take_charge(), Duration::ZERO);
+    }
 }

@@ -30,7 +30,7 @@
 //! both in our format and Mosquitto's. Plugins implement the same two traits elsewhere.
 //!
 //! It knows nothing of packets, reason codes or connections: the caller maps a [`Denial`] to
-//! a reason code, waits for a [`Decision::Pending`], and swaps the [`Access`] at reload.
+//! a reason code, treats a [`Decision::Unavailable`] as no, and swaps the [`Access`] at reload.
 #![forbid(unsafe_code)]
 
 mod access;

@@ -295,6 +295,9 @@ mod tests {
             assert_eq!(rules.ask(Action::Publish, "e"), (decision, 1));
             assert_eq!(rules.ask(Action::Publish, "b"), (decision, 0));
             assert_eq!(rules.ask(Action::Publish, "a"), (decision, 1));
+            // It took the place of "b", the oldest then.
+            assert_eq!(rules.ask(Action::Publish, "e"), (decision, 0));
+            assert_eq!(rules.ask(Action::Publish, "b"), (decision, 1));
         }
     }
 
@@ -402,6 +405,30 @@ mod tests {
             ],
             [1, 1]
         );
+    }
+
+    #[test]
+    fn it_says_whether_an_answer_may_be_given_again() {
+        let for_a_time = Holds::For {
+            time: Duration::from_secs(1),
+            scope: None,
+        };
+        for (decision, holds, expected) in [
+            (Decision::Allow, Holds::UntilEpoch, true),
+            (Decision::Deny, for_a_time, true),
+            (Decision::Allow, Holds::Once, false),
+            (Decision::Unavailable, Holds::UntilEpoch, false),
+        ] {
+            let mut rules = Rules::answering(Answer { decision, holds });
+            let topic = TopicName::new("a").expect("a valid name");
+            let question = Question::new(Action::Publish, topic);
+            let who = Principal::new("c", None);
+            let known = rules
+                .memo
+                .authorize(&rules.access, &who, &question, Monotonic(0));
+            let holds = expected;
+            assert_eq!(known, Remembered { decision, holds });
+        }
     }
 
     #[test]

@@ -274,6 +274,55 @@ fn coverage_is_certain_or_mixed() {
     }
 }
 
+#[test]
+fn what_patterns_deny_leaves_what_the_user_was_granted() {
+    let acl = acl("user bob\ntopic read a/x\npattern deny a/#\n");
+    let bob = client("c", Some("bob"));
+    assert_eq!(acl.coverage(&bob, filter("a/#")), Coverage::Mixed);
+    assert!(acl.allows(&bob, Action::Receive, "a/x"));
+    assert!(!acl.allows(&bob, Action::Receive, "a/y"));
+}
+
+#[test]
+fn a_file_is_loaded_or_named_in_the_error() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = folder.path().join("acl");
+    let missing = AclFile::load(&file).expect_err("no such file").to_string();
+    assert!(missing.contains(&*file.to_string_lossy()), "{missing}");
+    std::fs::write(&file, "topic read a\n").expect("the file is written");
+    let acl = AclFile::load(&file).expect("a valid ACL file");
+    assert!(acl.allows(&client("c", None), Action::Receive, "a"));
+    assert!(!acl.allows(&client("c", None), Action::Publish, "a"));
+}
+
+#[test]
+fn the_rules_of_a_grant_permit_what_they_say() {
+    use Permission::*;
+    let rules = GrantedRules::new([
+        (Read, "home/#"),
+        (Deny, "home/%u/diary"),
+        (Write, "up/%c"),
+        (ReadWrite, "chat"),
+    ])
+    .expect("valid filters");
+    let who = client("phone", Some("bob"));
+    for (topic, publish, receive) in [
+        ("home/door", Decision::Deny, Decision::Allow),
+        ("home/bob/diary", Decision::Deny, Decision::Deny),
+        ("up/phone", Decision::Allow, Decision::Deny),
+        ("up/other", Decision::Deny, Decision::Deny),
+        ("chat", Decision::Allow, Decision::Allow),
+    ] {
+        let name = TopicName::new(topic).expect("a valid name");
+        for (action, expected) in [(Action::Publish, publish), (Action::Receive, receive)] {
+            let decision = rules.authorize(&who, &Question::new(action, name));
+            assert_eq!(decision, expected, "{action:?} {topic}");
+        }
+    }
+    assert_eq!(rules.coverage(&who, filter("home/#")), Coverage::Mixed);
+    assert_eq!(rules.coverage(&who, filter("up/#")), Coverage::None);
+}
+
 /// Names of one to three of these levels: all that the properties below look at.
 const LEVELS: [&str; 4] = ["", "a", "b", "$s"];
 
