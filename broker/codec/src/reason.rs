@@ -153,3 +153,33 @@ impl ReasonCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Qos;
+
+    #[test]
+    fn a_granted_qos_is_its_own_code() {
+        for (qos, value) in [
+            (Qos::AtMostOnce, 0),
+            (Qos::AtLeastOnce, 1),
+            (Qos::ExactlyOnce, 2),
+        ] {
+            assert_eq!(ReasonCode::granted(qos) as u8, value);
+        }
+    }
+
+    #[test]
+    fn codes_have_the_names_of_the_standard() {
+        for (value, name) in [
+            (0x00, "Success"),
+            (0x02, "Granted QoS 2"),
+            (0x8E, "Session taken over"),
+            (0xA2, "Wildcard Subscriptions not supported"),
+        ] {
+            let code = ReasonCode::from_u8(value);
+            assert_eq!(code.map(ReasonCode::name), Some(name));
+        }
+    }
+}
