@@ -299,6 +299,19 @@ mod tests {
     }
 
     #[test]
+    fn errors_say_where_a_wildcard_may_stand() {
+        let said = |text| TopicFilter::new(text).unwrap_err().to_string();
+        assert_eq!(said("a/#/b"), "# must be the whole of the last level");
+        assert_eq!(said("a+"), "+ must be a whole level");
+    }
+
+    #[test]
+    fn a_name_is_the_filter_that_matches_it_alone() {
+        let name = TopicName::new("a/b").expect("a valid name");
+        assert_eq!(TopicFilter::from(name), filter("a/b"));
+    }
+
+    #[test]
     fn only_a_filter_without_wildcards_is_a_name() {
         assert_eq!(filter("a/b").as_name(), TopicName::new("a/b").ok());
         assert_eq!(filter("a/+").as_name(), None);

@@ -214,6 +214,11 @@ mod tests {
         let said = |name| TopicName::new(name).unwrap_err().to_string();
         assert_eq!(said(""), "the topic is empty");
         assert_eq!(said("+"), "a topic name may not contain + or #");
+        assert_eq!(said("a\0"), "the topic contains U+0000");
+        let long = "a".repeat(MAX_BYTES + 1);
+        assert_eq!(said(&long), "the topic is longer than 65535 bytes");
+        let deep = "/".repeat(MAX_LEVELS);
+        assert_eq!(said(&deep), "the topic has too many levels");
     }
 
     #[test]
