@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dunlin::cli;
+use dunlin::config::load::from_toml;
 use dunlin::config::{
     AllowAnonymous, ByteSize, Config, ListenAddress, LogDestination, LogLevel, MemoryBudget,
     Request, Secret, Source, Workers, load, print, reference,
@@ -242,6 +243,31 @@ const BAD: &[(&str, &str)] = &[
          clients; set tls.require_client_certificate",
     ),
     (
+        "[[listeners]]\naccess.use_identity_as_username = true\n\
+         access.use_subject_as_username = true",
+        "dunlin.toml:2: listeners[0].access.use_identity_as_username: needs certificates from all \
+         clients; set tls.require_client_certificate\n\
+         dunlin.toml:3: listeners[0].access.use_subject_as_username: needs certificates from all \
+         clients; set tls.require_client_certificate\n\
+         dunlin.toml:3: listeners[0].access.use_subject_as_username: cannot stand beside \
+         use_identity_as_username; remove one of them",
+    ),
+    (
+        // As numbers these would be hexadecimal.
+        "[[plugins]]\nname = \"one\"\npath = \"/\"\n\
+         sha256 = \"+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1\"",
+        "dunlin.toml:4: plugins[0].sha256: needs a SHA-256: 64 hexadecimal digits, not \
+         \"+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1\"\n\
+         dunlin.toml:3: plugins[0].path: /: is a directory; name a file in it",
+    ),
+    (
+        "[[plugins]]\nconfig = 1",
+        "dunlin.toml:2: plugins[0].config: needs a table, not 1\n\
+         dunlin.toml:1: plugins[0].name: needs 1 to 64 small letters, digits and \"-\", as \
+         \"my-acl\"\n\
+         dunlin.toml:1: plugins[0].path: is missing; it names the plugin's .wasm file",
+    ),
+    (
         "[[listeners]]\nwebsocket.paths = [\"mqtt\"]\nwebsocket.origins = [\"example.org\"]",
         "dunlin.toml:2: listeners[0].websocket.paths: \"mqtt\" does not begin with \"/\"\n\
          dunlin.toml:3: listeners[0].websocket.origins: \"example.org\" is not scheme and host, \
@@ -393,6 +419,29 @@ fn variables_that_are_wrong_are_named() {
 }
 
 #[test]
+fn variables_that_do_not_fit_the_file_are_named() {
+    for (name, expected) in [
+        (
+            "DUNLIN__LISTENERS__2__NAME",
+            "skips list entries; there are 1, so the next is 1",
+        ),
+        (
+            "DUNLIN__LISTENERS__NAME",
+            "has a key where no table is; a list needs a number first, as LISTENERS__0__NAME",
+        ),
+        (
+            "DUNLIN__WORKERS__0",
+            "has a number where no list is; remove the number",
+        ),
+    ] {
+        let (_directory, mut request) = request("workers = 2\n[[listeners]]\nname = \"a\"");
+        request.variables = variables(&[(name, "x")]);
+        let said = load(&request).expect_err(name).to_string();
+        assert_eq!(said, format!("environment variable {name}: {expected}"));
+    }
+}
+
+#[test]
 fn ports_and_verbosity_come_from_the_command_line() {
     let request = Request {
         ports: vec![1884, 1885],
@@ -458,6 +507,38 @@ fn a_printed_configuration_reads_as_the_same() {
     let text = print::toml(&config);
     assert_eq!(good(&text), config, "{text}");
     assert_eq!(print::toml(&Config::default()), "");
+}
+
+#[test]
+fn what_a_plugin_is_told_is_printed_so_that_it_reads_as_the_same() {
+    let text = r#"
+        logging.destination = "stdout"
+        limits.memory = "unlimited"
+        [[plugins]]
+        name = "one"
+        path = "one.wasm"
+        sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+        [plugins.config]
+        limit = 1.5
+        since = 1979-05-27
+        large = 0xffffffffffffffffff
+        "two words" = true
+        "" = []
+        mixed = [{ a = 1 }, 2]
+        lists = [[{ "a.b" = "c" }]]
+        [plugins.config."home/+/door"]
+        open = false
+        [[plugins.config.rows]]
+        n = 1
+        [[plugins.config.rows]]
+        n = 2
+    "#;
+    let config = from_toml(text).expect("the text is good").config;
+    let printed = print::toml(&config);
+    let again = from_toml(&printed).unwrap_or_else(|invalid| panic!("{printed}\n{invalid}"));
+    assert_eq!(again.config, config, "{printed}");
+    let moved = from_toml(&text.replace("limit =", "\nlimit ="));
+    assert_eq!(moved.expect("the text is good").config, config);
 }
 
 #[test]

@@ -138,6 +138,15 @@ impl Lines<'_> {
 fn integer(number: &DeInteger<'_>) -> Value {
     match i64::from_str_radix(number.as_str(), number.radix()) {
         Ok(number) => Value::Integer(number),
-        Err(_) => Value::Foreign(number.as_str().to_owned()),
+        Err(_) => Value::Foreign(format!("{}{}", radix_prefix(number), number.as_str())),
+    }
+}
+
+fn radix_prefix(number: &DeInteger<'_>) -> &'static str {
+    match number.radix() {
+        16 => "0x",
+        8 => "0o",
+        2 => "0b",
+        _ => "",
     }
 }

@@ -20,13 +20,13 @@ fn table(entries: &[(String, Node)], path: &str, out: &mut String) {
         .iter()
         .partition(|(_, node)| has_header(&node.value));
     for (key, node) in scalars {
-        out.push_str(&format!("{key} = {}\n", inline(&node.value)));
+        out.push_str(&format!("{} = {}\n", key_text(key), inline(&node.value)));
     }
     for (key, node) in tables {
         let path = if path.is_empty() {
-            key.clone()
+            key_text(key)
         } else {
-            format!("{path}.{key}")
+            format!("{path}.{}", key_text(key))
         };
         match &node.value {
             Value::Table(entries) => section(entries, &path, &format!("[{path}]"), out),
@@ -54,13 +54,10 @@ fn section(entries: &[(String, Node)], path: &str, header: &str, out: &mut Strin
 fn has_header(value: &Value) -> bool {
     match value {
         Value::Table(_) => true,
-        Value::List(rows) => matches!(
-            rows.first(),
-            Some(Node {
-                value: Value::Table(_),
-                ..
-            })
-        ),
+        Value::List(rows) => {
+            let is_table = |row: &Node| matches!(row.value, Value::Table(_));
+            !rows.is_empty() && rows.iter().all(is_table)
+        }
         _ => false,
     }
 }
@@ -76,10 +73,21 @@ fn inline(value: &Value) -> String {
             format!("[{}]", entries.join(", "))
         }
         Value::Table(entries) => {
-            let entry = |(key, node): &(String, Node)| format!("{key} = {}", inline(&node.value));
+            let entry = |(key, node): &(String, Node)| {
+                format!("{} = {}", key_text(key), inline(&node.value))
+            };
             let entries: Vec<_> = entries.iter().map(entry).collect();
             format!("{{ {} }}", entries.join(", "))
         }
+    }
+}
+
+/// A key, in quotes where TOML needs them: those of a plugin's table may be any text.
+fn key_text(key: &str) -> String {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    match !key.is_empty() && key.bytes().all(fits) {
+        true => key.to_owned(),
+        false => quote(key),
     }
 }
 
