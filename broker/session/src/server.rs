@@ -495,6 +495,11 @@ impl Session {
     /// Refuses a request, before it has any effect, whose answer would exceed the client's Maximum
     /// Packet Size [MQTT-3.1.2-24]: it has a reason code for each filter.
     fn check_answer(&self, filters: usize) -> Result<(), Failure> {
+        /// More than an answer has beside reason codes.
+        const REST: usize = 16;
+        if filters + REST <= self.maximum_packet_size as usize {
+            return Ok(());
+        }
         let reasons: ReasonCodesBuf = repeat_n(ReasonCode::Success, filters).collect();
         let answer = Packet::Suback(Suback {
             packet_id: PacketId::MIN,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dunlin_connection::ListenerContext;
-use dunlin_net::{ListenerSettings, Transport};
+use dunlin_net::ListenerSettings;
 use tokio::task::JoinHandle;
 
 use crate::acceptor::{AcceptLimits, Shared};
@@ -225,8 +225,7 @@ impl Listeners {
         listener: &Listener,
         settings: &ListenerSettings,
     ) -> Result<Arc<ListenerContext>, String> {
-        let transport = Transport::load(settings)
-            .map_err(|error| format!("listener {}: {error}", listener.label()))?;
+        let transport = wiring::transport(listener, settings)?;
         let access = wiring::access(config, listener, &self.shared.pool, self.generation + 1)?;
         Ok(Arc::new(ListenerContext {
             name: listener.label().into(),
