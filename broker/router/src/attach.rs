@@ -239,8 +239,7 @@ impl Router {
         if home != request.worker {
             subscriber.move_home(request.worker);
             let dispatch = dispatch.borrow();
-            self.mailboxes
-                .empty(home, &self.settings.queue, dispatch.cells());
+            self.mailboxes.empty(home, self, dispatch.cells());
         }
         let change = Change::Resumed {
             session: subscriber.number,

@@ -146,7 +146,7 @@ impl Router {
         // Mail that is still on its way goes to other members too.
         subscriber.refuse_mail();
         self.mailboxes
-            .empty(subscriber.home(), &self.settings.queue, dispatch.cells());
+            .empty(subscriber.home(), self, dispatch.cells());
         let unacknowledged = state.outbound.take_shared();
         let ended = subscriber.is_stored().then_some(subscriber.number);
         dispatch.redistribute(unacknowledged.into_iter().chain(subscriber.end()), ended);

@@ -127,11 +127,7 @@ impl Dispatch {
         let mailboxes = &self.router.mailboxes;
         let rung = mailboxes.poll_rung(self.lane.thread, context.waker());
         if rung.is_ready() {
-            mailboxes.empty(
-                self.lane.thread,
-                &self.router.settings.queue,
-                &self.lane.cells,
-            );
+            mailboxes.empty(self.lane.thread, &self.router, &self.lane.cells);
         }
         rung
     }

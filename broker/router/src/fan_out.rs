@@ -146,7 +146,12 @@ impl Lane {
             return self.reserve(router, subscriber, delivery, published);
         }
         if subscriber.home() != self.thread {
-            match router.mailboxes.send(self.thread, subscriber, &delivery) {
+            let send = || router.mailboxes.send(self.thread, subscriber, &delivery);
+            let mut mailed = send();
+            if matches!(mailed, Mailed::Full) && router.make_room(subscriber, &self.cells) {
+                mailed = send();
+            }
+            match mailed {
                 Mailed::Here => {}
                 Mailed::Full => return false,
                 Mailed::To(home) => {
@@ -160,7 +165,7 @@ impl Lane {
                 }
             }
         }
-        match subscriber.push(delivery, &router.settings.queue) {
+        match router.push(subscriber, delivery, &self.cells) {
             Pushed::Queued | Pushed::Away => true,
             Pushed::Crowded => {
                 published.crowded.get_or_insert_with(|| subscriber.clone());
@@ -184,7 +189,7 @@ impl Lane {
         mut delivery: Delivery,
         published: &mut Published,
     ) -> bool {
-        match subscriber.reserve(&delivery, &router.settings.queue) {
+        match router.reserve(subscriber, &delivery, &self.cells) {
             Pushed::Full => return false,
             Pushed::Away => return true,
             Pushed::Queued => {}

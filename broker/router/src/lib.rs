@@ -27,6 +27,7 @@ pub mod ports;
 mod publication;
 mod restore;
 mod retained;
+mod room;
 mod subscribe;
 mod subscriber;
 mod target;

@@ -9,7 +9,7 @@ use dunlin_metrics::{Cells, Counter};
 use dunlin_session::Delivery;
 use parking_lot::Mutex;
 
-use crate::{Pushed, QueueLimits, Subscriber};
+use crate::{Pushed, Router, Subscriber};
 
 pub(crate) struct Mailboxes {
     receivers: Vec<Receiver>,
@@ -96,12 +96,12 @@ impl Mailboxes {
     }
 
     /// Empties the mailboxes of worker `to` into the inboxes.
-    pub fn empty(&self, to: u16, limits: &QueueLimits, cells: &Cells) {
+    pub fn empty(&self, to: u16, router: &Router, cells: &Cells) {
         let mut full = 0;
         for lane in &self.receivers[to as usize].lanes {
             let mut lane = lane.lock();
             for (subscriber, delivery) in lane.drain(..) {
-                full += u64::from(subscriber.push(delivery, limits) == Pushed::Full);
+                full += u64::from(router.push(&subscriber, delivery, cells) == Pushed::Full);
             }
             lane.shrink_to(1024);
         }

@@ -228,7 +228,8 @@ impl Router {
                 message,
             };
             if !subscriber.is_stored() || delivery.qos == Qos::AtMostOnce {
-                subscriber.push(delivery, limits);
+                // There is room: the queue is half full at most.
+                let _ = subscriber.push(delivery, limits);
             } else if subscriber.reserve(&delivery, limits).is_taken() {
                 delivery.stored = true;
                 self.record_retained(subscriber, delivery);

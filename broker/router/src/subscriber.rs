@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
 use dunlin_codec::{Qos, ReasonCode};
 use dunlin_session::{Delivery, SessionState, Will};
+use dunlin_time::Wall;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -34,6 +36,10 @@ pub struct Subscriber {
     /// Whether publishers wait for room: one of [`crowding`].
     // Written under the lock of the inbox.
     crowding: AtomicU8,
+    /// No message of the queue has expired before, in milliseconds of [`Wall`]; [`NEVER`] if none
+    /// does.
+    // Written under the lock of the inbox.
+    expires: AtomicU64,
     /// Messages sent and unacknowledged, as of the last turn: for shared subscriptions.
     inflight: AtomicU16,
     // Locked for a push or a swap, by any worker; never while another lock is taken.
@@ -81,6 +87,12 @@ struct Rare {
 /// Room for so many deliveries is made at once: they come in bursts, and an inbox that was emptied
 /// owns no memory.
 const BURST: usize = 16;
+
+/// Among milliseconds of [`Wall`].
+const NEVER: u64 = u64::MAX;
+
+/// Messages expire by the second: a full queue need not be searched more often.
+const BETWEEN_SEARCHES: Duration = Duration::from_secs(1);
 
 /// Stands for whichever connection has the session.
 pub const EVERY_CONNECTION: u64 = 0;
@@ -142,6 +154,7 @@ impl Subscriber {
             stored,
             full: AtomicBool::new(false),
             crowding: AtomicU8::new(crowding::NONE),
+            expires: AtomicU64::new(NEVER),
             inflight: AtomicU16::new(0),
             inbox: Mutex::default(),
             subscriptions: Mutex::default(),
@@ -190,20 +203,27 @@ impl Subscriber {
         self.inbox.lock().queue.len() + self.inflight.load(Ordering::Relaxed) as usize
     }
 
-    /// Queues a delivery and wakes the connection if it sleeps.
-    pub fn push(&self, delivery: Delivery, limits: &QueueLimits) -> Pushed {
+    /// Queues a delivery and wakes the connection if it sleeps. Gives it back if the queue is full.
+    ///
+    /// # Errors
+    /// The delivery, which found no room.
+    #[inline]
+    pub fn push(&self, delivery: Delivery, limits: &QueueLimits) -> Result<Pushed, Delivery> {
         let mut inbox = self.inbox.lock();
-        if let Some(refused) = self.refuse(&inbox, &delivery, limits) {
-            return refused;
+        match self.refuse(&inbox, &delivery, limits) {
+            None => {}
+            Some(Pushed::Full) => return Err(delivery),
+            Some(refused) => return Ok(refused),
         }
         inbox.bytes += delivery.message.memory();
+        self.note_expiry(&delivery);
         let waker = inbox.push(delivery);
         let pushed = self.pushed(&inbox, limits);
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
         }
-        pushed
+        Ok(pushed)
     }
 
     /// Gives a delivery a place in the queue, to be taken by [`Subscriber::push_reserved`] once it
@@ -225,6 +245,7 @@ impl Subscriber {
             return Some(delivery);
         }
         inbox.reserved -= 1;
+        self.note_expiry(&delivery);
         let waker = inbox.push(delivery);
         drop(inbox);
         if let Some(waker) = waker {
@@ -329,6 +350,9 @@ impl Subscriber {
             inbox.queue = VecDeque::new();
         }
         let is_empty = inbox.queue.is_empty();
+        if is_empty && self.expires().is_some() {
+            self.expires.store(NEVER, Ordering::Relaxed);
+        }
         if !inbox.has_control() && (is_empty || taken == 0) {
             inbox.wants_deliveries = most > 0;
             match &mut inbox.waker {
@@ -355,8 +379,47 @@ impl Subscriber {
         inbox.queue.reserve_exact(deliveries.size_hint().0);
         for delivery in deliveries.rev() {
             inbox.bytes += delivery.message.memory();
+            self.note_expiry(&delivery);
             inbox.queue.push_front(delivery);
         }
+    }
+
+    /// Before this no message of the queue has expired; `None` if none does. As far as is known
+    /// without its lock.
+    pub(crate) fn expires(&self) -> Option<Wall> {
+        let expires = self.expires.load(Ordering::Relaxed);
+        (expires != NEVER).then_some(Wall(expires))
+    }
+
+    #[inline]
+    fn note_expiry(&self, delivery: &Delivery) {
+        if let Some(at) = delivery.message.expires()
+            && at.0 < self.expires.load(Ordering::Relaxed)
+        {
+            self.expires.store(at.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes what has expired out of the queue.
+    pub(crate) fn take_expired(&self, now: Wall) -> VecDeque<Delivery> {
+        let mut inbox = self.inbox.lock();
+        let queue = std::mem::take(&mut inbox.queue);
+        let (expired, kept): (VecDeque<_>, VecDeque<_>) = queue
+            .into_iter()
+            .partition(|delivery| delivery.message.expires().is_some_and(|at| at <= now));
+        let memory = expired.iter().map(|delivery| delivery.message.memory());
+        inbox.bytes -= memory.sum::<usize>();
+        let next = kept
+            .iter()
+            .filter_map(|delivery| delivery.message.expires());
+        let next = next.min().map(|at| at.max(now + BETWEEN_SEARCHES));
+        self.expires
+            .store(next.map_or(NEVER, |at| at.0), Ordering::Relaxed);
+        inbox.queue = kept;
+        if !expired.is_empty() {
+            self.full.store(false, Ordering::Relaxed);
+        }
+        expired
     }
 
     /// Who waits for room.

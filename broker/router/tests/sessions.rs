@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
 use dunlin_metrics::Registry;
@@ -15,7 +15,7 @@ use dunlin_router::{
     Published, QueueLimits, Router, Settings, SubscribeRequest, Subscribed, Subscriber,
 };
 use dunlin_session::SessionState;
-use dunlin_time::{Clock, Now};
+use dunlin_time::{Clock, Now, Wall};
 use dunlin_topic::{Subscription, TopicName};
 
 /// Keeps sessions in memory; fails on demand.
@@ -137,16 +137,31 @@ impl Broker {
         retain: bool,
     ) -> Published {
         let publication = Publication {
-            topic: TopicName::new(topic).unwrap(),
-            publisher: 0,
-            qos: Qos::AtLeastOnce,
             retain,
-            expires: None,
-            forwarded: &[],
-            payload,
-            origin: Origin::Anyone,
+            ..publication(topic, payload)
         };
         dispatch.borrow_mut().publish(publication)
+    }
+
+    fn publish_expired(&self, topic: &str, payload: &[u8]) -> Published {
+        let publication = Publication {
+            expires: Some(Wall(1)),
+            ..publication(topic, payload)
+        };
+        self.dispatch.borrow_mut().publish(publication)
+    }
+}
+
+fn publication<'a>(topic: &'a str, payload: &'a [u8]) -> Publication<'a> {
+    Publication {
+        topic: TopicName::new(topic).unwrap(),
+        publisher: 0,
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        expires: None,
+        forwarded: &[],
+        payload,
+        origin: Origin::Anyone,
     }
 }
 
@@ -331,6 +346,49 @@ async fn a_shared_message_goes_to_a_member_that_has_room() {
     broker.publish(&broker.dispatch, "t", b"3");
     assert_eq!(queued(&other), [b"3"]);
     assert_eq!(queued(&one), [b"1"]);
+}
+
+#[tokio::test]
+async fn what_has_expired_makes_room_in_a_full_queue() {
+    let broker = Broker::new(Settings {
+        workers: 2,
+        queue: QueueLimits {
+            messages: 3,
+            ..Settings::default().queue
+        },
+        ..Settings::default()
+    });
+    let away = broker.attach("away", true).await.unwrap().subscriber;
+    broker.subscribe(&away, "t");
+    broker.detach(&away, 60).await;
+    broker.publish(&broker.dispatch, "t", b"1");
+    for _ in 0..2 {
+        assert_eq!(broker.publish_expired("t", b"old").full, 0);
+    }
+    for payload in [b"2", b"3"] {
+        assert_eq!(broker.publish(&broker.dispatch, "t", payload).full, 0);
+    }
+    assert_eq!(broker.publish(&broker.dispatch, "t", b"4").full, 1);
+    assert_eq!(queued(&away), [b"1", b"2", b"3"]);
+    // Also for those on other threads, once they know that it is full.
+    for _ in 0..3 {
+        broker.publish_expired("t", b"old");
+    }
+    let elsewhere = RefCell::new(broker.router.dispatch(Some(1), Arc::default()));
+    for payload in [b"5", b"6"] {
+        assert_eq!(broker.publish(&elsewhere, "t", payload).full, 0);
+    }
+    let mail = broker.dispatch.borrow();
+    assert!(
+        mail.poll_mail(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    );
+    elsewhere.borrow_mut().flush();
+    assert!(
+        mail.poll_mail(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    );
+    assert_eq!(queued(&away), [b"5", b"6"]);
 }
 
 #[tokio::test]

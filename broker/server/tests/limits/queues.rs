@@ -1,5 +1,7 @@
 //! What waits for clients, and what is kept for all.
 
+use std::time::{Duration, Instant};
+
 use dunlin_codec::{Connect, Packet, Property, Publish, Qos, ReasonCode, Version};
 
 use crate::daemon::Daemon;
@@ -53,6 +55,40 @@ fn messages_of_a_queue() {
     let mut back = resume(&daemon);
     for n in 1..=5u8 {
         back.expect_message("t", &[n]);
+    }
+    back.ping();
+}
+
+#[test]
+fn what_has_expired_does_not_fill_a_queue() {
+    let mut daemon = Daemon::with("workers = 1\nlimits.queued_messages = 5\n");
+    leave(&daemon, "t");
+    let mut publisher = daemon.client("publisher");
+    let expiry = properties(&[Property::MessageExpiryInterval(1)]);
+    for n in 1..=5u16 {
+        publisher.send(&Packet::Publish(Publish {
+            topic: "t",
+            payload: b"old",
+            qos: Qos::AtLeastOnce,
+            packet_id: Some(id(n)),
+            properties: expiry.as_properties(),
+            ..Publish::default()
+        }));
+        assert_eq!(publisher.receive().puback().1, ReasonCode::Success);
+    }
+    let start = Instant::now();
+    for n in 6..=10 {
+        while publish(&mut publisher, "t", b"new", n) == ReasonCode::QuotaExceeded {
+            assert!(start.elapsed() < Duration::from_secs(20));
+        }
+    }
+    assert_eq!(daemon.metric("messages_dropped_expired_total"), 5);
+    assert_eq!(daemon.metric("queued_messages"), 5);
+    daemon.crash();
+    daemon.start_again();
+    let mut back = resume(&daemon);
+    for _ in 6..=10 {
+        back.expect_message("t", b"new");
     }
     back.ping();
 }
