@@ -70,8 +70,15 @@ impl<'a> Connect<'a> {
         }
     }
 
-    pub(crate) fn decode(mut reader: Reader<'a>, overlong: bool) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(
+        first_byte: u8,
+        mut reader: Reader<'a>,
+        overlong: bool,
+    ) -> Result<Self, DecodeError> {
         let (version, bridge) = decode_version(&mut reader)?;
+        if first_byte & 0x0F != 0 && !version.is_loose_about_flags() {
+            return Err(crate::decode::RESERVED_FLAGS.of_connect(version));
+        }
         if overlong && version.requires_shortest_lengths() {
             return Err(crate::wire::OVERLONG.of_connect(version));
         }

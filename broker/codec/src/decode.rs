@@ -80,6 +80,7 @@ pub fn decode(
         PacketType::Pubrel => whole(Packet::Pubrel(ack()?)),
         PacketType::Pubcomp => whole(Packet::Pubcomp(ack()?)),
         PacketType::Connect => whole(Packet::Connect(Connect::decode(
+            first_byte,
             reader,
             remaining.overlong,
         )?)),
@@ -132,6 +133,9 @@ pub fn decode_publish<'a>(
     Ok(Some((publish, length)))
 }
 
+pub(crate) const RESERVED_FLAGS: DecodeError =
+    DecodeError::malformed("reserved fixed header flags [MQTT-2.1.3-1]");
+
 /// Type and flags, refused before the rest arrives.
 fn check_first_byte(byte: u8, version: Version) -> Result<PacketType, DecodeError> {
     let packet_type = PacketType::of_first_byte(byte)
@@ -141,6 +145,8 @@ fn check_first_byte(byte: u8, version: Version) -> Result<PacketType, DecodeErro
             Publish::check_first_byte(byte, version)?;
             return Ok(packet_type);
         }
+        // Its version, which comes later, says what they may be.
+        PacketType::Connect => return Ok(packet_type),
         PacketType::Auth if !version.has_auth() => {
             return Err(DecodeError::malformed(
                 "packet type 15 before version 5 (2.2.1)",
@@ -153,9 +159,7 @@ fn check_first_byte(byte: u8, version: Version) -> Result<PacketType, DecodeErro
         flags &= !0x08; // 3.1 repeats PUBREL, SUBSCRIBE and UNSUBSCRIBE with DUP
     }
     if flags != packet_type.fixed_flags() {
-        return Err(DecodeError::malformed(
-            "reserved fixed header flags [MQTT-2.1.3-1]",
-        ));
+        return Err(RESERVED_FLAGS);
     }
     Ok(packet_type)
 }

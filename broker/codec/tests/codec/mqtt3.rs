@@ -77,6 +77,15 @@ fn mqtt31_3_1_unused_connect_flags_are_ignored() {
     };
     let bytes = b"\x10\x0F\x00\x06MQIsdp\x03\x39\x00\x00\x00\x01c";
     decodes_as(V31, bytes, &Packet::Connect(connect));
+    for first_byte in 0x11..=0x1F {
+        let mut bytes = *b"\x10\x0F\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01c";
+        bytes[0] = first_byte;
+        let clean = Connect {
+            clean_start: true,
+            ..connect
+        };
+        decodes_as(Version::Mqtt5, &bytes, &Packet::Connect(clean));
+    }
 }
 
 #[test]

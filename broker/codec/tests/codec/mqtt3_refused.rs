@@ -9,7 +9,7 @@ refuses! {
     mqtt311_1_5_3_2_nul: Mqtt311, b"\x30\x03\x00\x01\x00" => MalformedPacket, "U+0000";
     mqtt311_2_2_1_packet_type_15: Mqtt311, b"\xF0\x00" => MalformedPacket, "type 15";
     mqtt31_2_1_packet_type_15: Mqtt31, b"\xF0\x00" => MalformedPacket, "type 15";
-    mqtt311_2_2_2_2_connect_flags: Mqtt311, b"\x11\x00" => MalformedPacket, "fixed header flags";
+    mqtt311_2_2_2_2_connect_flags: Mqtt311, b"\x11\x0C\x00\x04MQTT\x04\x02\x00\x0A\x00\x00" => MalformedPacket, "fixed header flags";
     mqtt311_2_2_2_2_pingreq_flags: Mqtt311, b"\xC1\x00" => MalformedPacket, "fixed header flags";
     mqtt311_3_6_1_1_pubrel_flags: Mqtt311, b"\x60\x02\x00\x01" => MalformedPacket, "fixed header flags";
     mqtt311_3_8_1_1_subscribe_flags: Mqtt311, b"\x8A\x06\x00\x01\x00\x01a\x00" => MalformedPacket, "fixed header flags";

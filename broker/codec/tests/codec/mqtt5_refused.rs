@@ -1,6 +1,6 @@
 //! Bytes that version 5 refuses.
 
-use dunlin_codec::Version;
+use dunlin_codec::{ReasonCode, Version};
 
 use crate::table::refuses;
 
@@ -96,7 +96,8 @@ refuses! {
 /// The one value of the low four bits that each type but PUBLISH may have (table 2-2).
 #[test]
 fn mqtt5_2_1_3_1_reserved_flags_of_every_type() {
-    for packet_type in (1..=15_u8).filter(|&packet_type| packet_type != 3) {
+    let reason = ReasonCode::MalformedPacket;
+    for packet_type in (2..=15_u8).filter(|&packet_type| packet_type != 3) {
         let right = if matches!(packet_type, 6 | 8 | 10) {
             2
         } else {
@@ -104,9 +105,14 @@ fn mqtt5_2_1_3_1_reserved_flags_of_every_type() {
         };
         for flags in (0..16).filter(|&flags| flags != right) {
             let bytes = [packet_type << 4 | flags];
-            let reason = dunlin_codec::ReasonCode::MalformedPacket;
             crate::table::refused(Version::Mqtt5, &bytes, reason, "fixed header flags");
             crate::table::refused(Version::Mqtt5, &[bytes[0], 0], reason, "fixed header flags");
         }
+    }
+    // A CONNECT has to say its version first.
+    for flags in 1..16 {
+        let mut bytes = *b"\x10\x0D\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00";
+        bytes[0] |= flags;
+        crate::table::refused(Version::Mqtt5, &bytes, reason, "fixed header flags");
     }
 }
