@@ -82,3 +82,8 @@ pub const MAX_REMAINING_LENGTH: usize = 268_435_455;
 
 /// The largest packet in bytes, fixed header included.
 pub const MAX_PACKET_SIZE: usize = MAX_REMAINING_LENGTH + 5;
+
+/// The largest CONNECT that makes sense, in bytes: its five fields of 64 KiB each (client id, will
+/// topic and payload, user name, password), and 192 KiB of properties. Whoever sends it is not yet
+/// authenticated, and it is kept in memory until it is complete.
+pub const MAX_CONNECT_SIZE: u32 = 512 * 1024;

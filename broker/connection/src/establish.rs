@@ -9,10 +9,10 @@ use dunlin_auth::{
     Certificate, ConnectRequest, Denial, Details, EnhancedAuthentication, Grant, PeerIdentity,
     Principal, Verdict,
 };
-use dunlin_codec::{Connect, Decoded, Packet, ReasonCode, Version, decode};
+use dunlin_codec::{Connect, Decoded, MAX_CONNECT_SIZE, Packet, ReasonCode, Version, decode};
 use dunlin_metrics::Counter;
 use dunlin_net::{Accepted, HandshakeError, Peer, Stream, handshake};
-use dunlin_session::{Failure, Handshake, Negotiated};
+use dunlin_session::{Failure, Handshake, Negotiated, Terms};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -145,7 +145,7 @@ impl Arrival {
     async fn authenticate(&mut self, limits: &ConnectionLimits) -> Result<Arrived, Refusal> {
         let terms = self.listener.terms.load_full();
         let (mut negotiated, mut request) = self
-            .receive(Version::Mqtt5, terms.maximum_packet_size, |packet, peer| {
+            .receive(Version::Mqtt5, &terms, |packet, peer| {
                 let Packet::Connect(connect) = &packet else {
                     return Err(Refusal::silent(
                         ReasonCode::ProtocolError,
@@ -217,8 +217,7 @@ impl Arrival {
         let mut out = Vec::new();
         negotiated.challenge(data, &mut out);
         self.write(&out).await?;
-        let maximum = negotiated.terms().maximum_packet_size;
-        self.receive(negotiated.version, maximum, |packet, _| {
+        self.receive(negotiated.version, negotiated.terms(), |packet, _| {
             negotiated
                 .response(&packet)
                 .map(Bytes::copy_from_slice)
@@ -227,13 +226,15 @@ impl Arrival {
         .await
     }
 
-    /// Waits for one packet and gives it to `with`; what came after it is kept.
+    /// Waits for one packet, of what is allowed before authentication, and gives it to `with`; what
+    /// came after it is kept.
     async fn receive<T>(
         &mut self,
         version: Version,
-        maximum: u32,
+        terms: &Terms,
         with: impl FnOnce(Packet<'_>, &Peer) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
+        let maximum = terms.maximum_packet_size.min(MAX_CONNECT_SIZE);
         loop {
             match decode(&self.received, version, maximum) {
                 Ok(Decoded::Packet { packet, length }) => {

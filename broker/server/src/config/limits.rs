@@ -31,7 +31,8 @@ section! {
         /// `messages_per_second`, for clients that send large messages.
         pub bytes_per_second: Option<ByteSize> = None; 1024..=u64::MAX,
         /// The longest MQTT packet; a client that sends a longer one is
-        /// disconnected. Raise it for large payloads, mind `memory`.
+        /// disconnected. Raise it for large payloads, mind `memory`. Before
+        /// authentication it is 512 KiB at most.
         pub packet_size: ByteSize = ByteSize::mib(1); 20..=268_435_460,
         /// The longest payload of a PUBLISH; a longer one is acknowledged with
         /// an error and goes nowhere, and its client stays. Set it where packets

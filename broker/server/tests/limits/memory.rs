@@ -63,9 +63,13 @@ fn packets_that_are_never_finished_stop_growing() {
     let mut daemon = Daemon::with(&format!("{BUDGET}limits.packet_size = \"8 MiB\"\n"));
     let mut bystander = daemon.client("bystander");
     let mut hoarders: Vec<_> = (0..40).map(|_| daemon.dial()).collect();
-    for hoarder in &mut hoarders {
-        let head = b"\x10\xF0\xFF\xFF\x03\x00\x04MQTT\x05\x02\x00\x00\x00";
-        hoarder.write_all(head).expect("it reads");
+    for (hoarder, id) in hoarders.iter_mut().zip(b'A'..) {
+        let connect = *b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01";
+        hoarder.write_all(&connect).expect("it reads");
+        hoarder.write_all(&[id]).expect("it reads");
+        hoarder.read_exact(&mut [0; 4]).expect("a CONNACK");
+        let publish = b"\x30\xF0\xFF\xFF\x03\x00\x01t";
+        hoarder.write_all(publish).expect("it reads");
     }
     // 40 times 8 MiB, less a few bytes each, would be five times the budget.
     let piece = vec![0; 64 * 1024];

@@ -7,7 +7,7 @@ use dunlin_codec::{Connect, Packet, Publish, Qos, ReasonCode, Version};
 use rustix::process::Signal;
 
 use crate::daemon::{Daemon, LISTENER};
-use crate::support::id;
+use crate::support::{Client, id};
 
 fn publish(payload: &[u8], packet_id: u16) -> Packet<'_> {
     Packet::Publish(Publish {
@@ -116,6 +116,24 @@ fn packet_size_of_a_connect() {
     let (_, reason) = daemon.ask(&connect);
     assert_eq!(reason, ReasonCode::PacketTooLarge);
     assert_eq!(daemon.metric("packets_too_large_total"), 1);
+}
+
+#[test]
+fn packet_size_before_authentication() {
+    let daemon = Daemon::with("limits.packet_size = 268435460\n");
+    // 512 KiB are read, one byte more is not.
+    let mut client = Client::over(daemon.dial(), Version::Mqtt5);
+    client.send_bytes(b"\x10\xFC\xFF\x1F\x00\x04MQTT\x05\x02\x00");
+    let mut larger = Client::over(daemon.dial(), Version::Mqtt5);
+    larger.send_bytes(b"\x10\xFD\xFF\x1F\x00\x04MQTT\x05\x02\x00");
+    let reason = larger.receive().connack().reason;
+    assert_eq!(reason, ReasonCode::PacketTooLarge);
+    larger.expect_close();
+    let mut stranger = Client::over(daemon.dial(), Version::Mqtt5);
+    stranger.send_bytes(b"\x30\xFF\xFF\xFF\x7F\x00\x01t");
+    stranger.expect_close();
+    assert_eq!(daemon.metric("packets_too_large_total"), 2);
+    assert_eq!(daemon.metric("connects_refused_total"), 2);
 }
 
 #[test]
