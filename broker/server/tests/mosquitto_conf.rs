@@ -525,7 +525,13 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "listener 1\ncertfile c\nkeyfile k\nrequire_certificate true",
-        "m.conf:1: listener: needs client_ca, the authorities that sign client certificates",
+        "m.conf:4: require_certificate: needs cafile or capath, the authorities that sign client \
+         certificates",
+    ),
+    (
+        "listener 1\nuse_identity_as_username true",
+        "m.conf:2: use_identity_as_username: needs certificates from all clients; set \
+         require_certificate true",
     ),
     (
         "listener 1\ntls_version tlsv1.1",

@@ -223,12 +223,16 @@ impl Check<'_> {
         }
         self.file(&format!("{path}.crl"), tls.crl.as_deref());
         if tls.client_ca.is_empty() {
-            let needs = "needs client_ca, the authorities that sign client certificates";
-            if tls.require_client_certificate {
-                self.problem(&format!("{path}.require_client_certificate"), needs);
-            }
-            if tls.crl.is_some() {
-                self.problem(&format!("{path}.crl"), needs);
+            let wants = [
+                ("require_client_certificate", tls.require_client_certificate),
+                ("crl", tls.crl.is_some()),
+            ];
+            for (name, _) in wants.iter().filter(|(_, set)| *set) {
+                let key = format!("{path}.{name}");
+                let authorities = self.spelled(&key, "client_ca", "cafile or capath");
+                let text =
+                    format!("needs {authorities}, the authorities that sign client certificates");
+                self.problem(&key, &text);
             }
         }
     }
@@ -249,8 +253,11 @@ impl Check<'_> {
             ("use_subject_as_username", own.use_subject_as_username),
         ];
         for (name, _) in names.iter().filter(|(_, set)| *set && !required) {
-            let text = "needs certificates from all clients; set tls.require_client_certificate";
-            self.problem(&format!("{path}.access.{name}"), text);
+            let key = format!("{path}.access.{name}");
+            let require = "tls.require_client_certificate";
+            let require = self.spelled(&key, require, "require_certificate true");
+            let text = format!("needs certificates from all clients; set {require}");
+            self.problem(&key, &text);
         }
         if names.iter().all(|(_, set)| *set) {
             let text = "cannot stand beside use_identity_as_username; remove one of them";
@@ -345,22 +352,33 @@ impl Check<'_> {
         self.problems.push(problem);
     }
 
-    /// A problem at the key, or where the table around it was written.
+    /// What to write beside a key: a directive where the key is one.
+    fn spelled<'t>(&self, key: &str, toml: &'t str, directive: &'t str) -> &'t str {
+        match self.origin(key) {
+            Origin::Directive { .. } => directive,
+            _ => toml,
+        }
+    }
+
     fn make(&self, key: &str, text: &str) -> Problem {
+        Problem {
+            origin: self.origin(key),
+            key: key.into(),
+            text: text.into(),
+        }
+    }
+
+    /// Where the key was written, or else the table around it.
+    fn origin(&self, key: &str) -> Origin {
         let mut around = key;
-        let origin = loop {
+        loop {
             if let Some(origin) = self.origins.get(around) {
-                break origin.clone();
+                return origin.clone();
             }
             match around.rfind(['.', '[']) {
                 Some(end) => around = &around[..end],
-                None => break Origin::Default,
+                None => return Origin::Default,
             }
-        };
-        Problem {
-            origin,
-            key: key.into(),
-            text: text.into(),
         }
     }
 }

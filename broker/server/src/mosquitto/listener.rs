@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::arguments::switch;
 use super::lines::Line;
 use super::translate::Translation;
 use crate::config::node::{Node, Origin, Step, Value};
@@ -19,7 +20,8 @@ pub struct Draft {
     domain: Option<Domain>,
     authorities: Vec<Node>,
     revoked: Option<Node>,
-    certificate_required: bool,
+    /// `require_certificate true`, where it stands.
+    certificate_required: Option<Node>,
     origin: Origin,
 }
 
@@ -44,7 +46,7 @@ impl Draft {
             domain: None,
             authorities: Vec::new(),
             revoked: None,
-            certificate_required: false,
+            certificate_required: None,
             origin,
         }
     }
@@ -98,9 +100,9 @@ impl Draft {
             self.set("tls.intermediates", authorities);
         }
         // Mosquitto asks for certificates only when it requires them.
-        if self.certificate_required {
+        if let Some(required) = self.certificate_required.take() {
             self.set("tls.client_ca", node(Value::List(authorities)));
-            self.set("tls.require_client_certificate", node(Value::Bool(true)));
+            self.set("tls.require_client_certificate", required);
             if let Some(revoked) = self.revoked.take() {
                 self.set("tls.crl", revoked);
             }
@@ -194,7 +196,11 @@ pub fn revoked(translation: &mut Translation, line: &Line) -> Result<(), String>
 
 /// `require_certificate true | false`
 pub fn require_certificate(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    translation.listener().certificate_required = super::arguments::switch(line.word())?;
+    let required = switch(line.word())?.then(|| Node {
+        value: Value::Bool(true),
+        origin: line.origin(),
+    });
+    translation.listener().certificate_required = required;
     Ok(())
 }
 
