@@ -126,6 +126,7 @@ fn what_mosquitto_does_by_default_is_kept() {
     assert_eq!(config.limits.queued_messages, Some(1000));
     assert_eq!(config.limits.queued_bytes, None);
     assert_eq!(config.limits.topic_aliases, 10);
+    assert_eq!(config.limits.topic_levels, 201);
     assert_eq!(config.sessions.session_expiry_max, None);
     assert_eq!(config.sys.interval, Duration::from_secs(10));
     assert_eq!(config.logging.level, LogLevel::Info);

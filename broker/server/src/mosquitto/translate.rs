@@ -21,7 +21,8 @@ const DEFAULTS: &[(&str, Value)] = &[
     ("limits.receive_maximum", Value::Integer(20)),
     ("limits.queued_messages", Value::Integer(1000)),
     ("limits.topic_aliases", Value::Integer(10)),
-    ("limits.topic_levels", Value::Integer(200)),
+    // It counts slashes, of which there may be 200.
+    ("limits.topic_levels", Value::Integer(201)),
     ("limits.topic_length", Value::Integer(65_535)),
 ];
 
