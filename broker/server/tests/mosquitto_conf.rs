@@ -140,6 +140,7 @@ fn listeners_are_addresses() {
         ("listener 1883 ::1", "[::1]:1883", false),
         ("listener 1883 localhost", "localhost:1883", false),
         ("listener 0 /run/m.sock", "unix:/run/m.sock", false),
+        ("listener 0 m.sock", "unix:m.sock", false),
         ("listener 1883\nsocket_domain ipv4", "0.0.0.0:1883", false),
         ("listener 1883\nsocket_domain ipv6", "[::]:1883", true),
         ("port 5\nbind_address 127.0.0.1", "127.0.0.1:5", false),
@@ -263,15 +264,16 @@ fn queues_and_expiry_are_bounded_as_asked() {
     assert_eq!(queue("max_queued_bytes 5000"), (Some(1000), some));
     assert_eq!(queue("max_queued_bytes 0"), (Some(1000), None));
     assert!(!good("").config.sessions.queue_qos0);
-    for (text, hours) in [
-        ("5h", 5),
-        ("3d", 72),
-        ("2w", 336),
-        ("2m", 1440),
-        ("1y", 8760),
+    for (text, seconds) in [
+        ("90s", 90),
+        ("5h", 5 * 3_600),
+        ("3d", 3 * 86_400),
+        ("2w", 14 * 86_400),
+        ("2m", 60 * 86_400),
+        ("1y", 365 * 86_400),
     ] {
         let config = good(&format!("persistent_client_expiration {text}")).config;
-        let expected = Duration::from_secs(hours * 3600);
+        let expected = Duration::from_secs(seconds);
         assert_eq!(config.sessions.session_expiry_max, Some(expected), "{text}");
     }
 }
@@ -390,6 +392,40 @@ fn bridges_are_as_their_lines_say() {
     assert!(second.clean_session && !second.local_clean_session && !second.notifications);
     assert_eq!(second.tls, None);
     assert_eq!(second.restart_pause, second.restart_pause_max);
+}
+
+#[test]
+fn numbers_are_corrected_as_mosquitto_does() {
+    let text = "max_packet_size 300000000\nmax_keepalive 0\nmax_inflight_messages -1\n\
+                max_queued_bytes -1\nconnection c\naddress far\ntopic \"a b/#\" OUT 1 # c\n\
+                keepalive_interval 1\nidle_timeout 0\nthreshold 0\nrestart_timeout 0 30 20\n\
+                bridge_max_packet_size -1\n";
+    let config = good(text).config;
+    assert_eq!(config.limits.packet_size, ByteSize(268_435_460));
+    assert_eq!(config.limits.keepalive, Duration::from_secs(65_535));
+    assert_eq!(config.limits.inflight_messages, 65_535);
+    assert_eq!(config.limits.queued_bytes, None);
+    let bridge = &config.bridges[0];
+    let topic = &bridge.topics[0];
+    assert_eq!(
+        (topic.filter.as_str(), topic.direction, topic.qos),
+        ("a b/#", BridgeDirection::Out, 1)
+    );
+    let times = [bridge.keepalive, bridge.idle_timeout, bridge.restart_pause];
+    assert_eq!(times, [5, 1, 1].map(Duration::from_secs));
+    assert_eq!(bridge.restart_pause_max, Duration::from_secs(30));
+    assert_eq!((bridge.lazy_messages, bridge.packet_size), (1, None));
+    assert_eq!(
+        warnings(text),
+        [
+            "m.conf:8: keepalive_interval: 1 is too low; 5 is used",
+            "m.conf:9: idle_timeout: 0 is too low; 1 is used",
+            "m.conf:10: threshold: 0 is too low; 1 is used",
+            "m.conf:11: restart_timeout: 0 is too low; 1 is used",
+            "m.conf:11: restart_timeout: the third number is ignored: once connected, pauses are \
+             short again",
+        ]
+    );
 }
 
 /// As in Mosquitto: words and numbers end before a comment, text and paths do not.
@@ -511,6 +547,32 @@ const BAD: &[(&str, &str)] = &[
         "m.conf:2: protocol: needs mqtt or websockets, not \"http_api\"",
     ),
     (
+        "max_inflight_messages 65536",
+        "m.conf:1: max_inflight_messages: needs a number up to 65535, not 65536",
+    ),
+    (
+        "memory_limit -1\nmessage_size_limit -1",
+        "m.conf:1: memory_limit: needs a number of bytes, or 0 for no limit, not -1\n\
+         m.conf:2: message_size_limit: needs a number of bytes, or 0 for no limit, not -1",
+    ),
+    (
+        "autosave_interval\nuser\nplugin_opt 1",
+        "m.conf:1: autosave_interval: needs a value behind it\n\
+         m.conf:2: user: needs a value behind it\n\
+         m.conf:3: plugin_opt: is not a directive of Mosquitto; did you mean plugin_opt_NAME?",
+    ),
+    (
+        "local_clientid a\nbridge_reload_type lazy\nbridge_psk x",
+        "m.conf:1: local_clientid: is about a bridge, and no connection line begins one before it\n\
+         m.conf:2: bridge_reload_type: is about a bridge, and no connection line begins one before \
+         it\n\
+         m.conf:3: bridge_psk: is about a bridge, and no connection line begins one before it",
+    ),
+    (
+        "connection a\naddress b\ntopic \"a b",
+        "m.conf:3: topic: needs another quotation mark behind the pattern",
+    ),
+    (
         "max_packet_size 10",
         "m.conf:1: max_packet_size: needs a size, as 65536 or \"64 KiB\", from 20 B to 268435460 B, \
          not 10",
@@ -552,13 +614,18 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "persistent_client_expiration 14dd",
-        "m.conf:1: persistent_client_expiration: needs a number and h, d, w, m or y, as 14d, not \
-         \"14dd\"",
+        "m.conf:1: persistent_client_expiration: needs a number and s, h, d, w, m or y, as 14d, \
+         not \"14dd\"",
     ),
     (
         "persistent_client_expiration 14",
-        "m.conf:1: persistent_client_expiration: needs a number and h, d, w, m or y, as 14d, not \
-         \"14\"",
+        "m.conf:1: persistent_client_expiration: needs a number and s, h, d, w, m or y, as 14d, \
+         not \"14\"",
+    ),
+    (
+        "persistent_client_expiration 0d",
+        "m.conf:1: persistent_client_expiration: needs a number and s, h, d, w, m or y, as 14d, \
+         not \"0d\"",
     ),
     (
         "log_dest file",
@@ -602,8 +669,7 @@ const BAD: &[(&str, &str)] = &[
          m.conf:9: bridge_require_ocsp: stapled answers of the authority (OCSP) are not looked \
          at; remove it, and trust an authority whose certificates do not last long\n\
          m.conf:10: bridge_protocol_version: needs mqttv31, mqttv311 or mqttv50, not \"mqttv4\"\n\
-         m.conf:1: connection: the bridge has no address; say where the other broker is\n\
-         m.conf:1: connection: the bridge has no topic; say what is carried",
+         m.conf:1: connection: the bridge has no address; say where the other broker is",
     ),
     (
         "connection a\naddress b\ntopic #\nremote_clientid c\nremote_clientid d\n\
@@ -656,14 +722,13 @@ fn files_that_are_missing_are_named_by_their_directive() {
 fn what_is_ignored_is_said() {
     for directive in DIRECTIVES {
         if let Treatment::Ignored(why) = directive.treatment {
-            let said = warnings(&format!(
-                "listener 1\nallow_anonymous true\n{} 1",
-                directive.name
-            ));
-            assert_eq!(
-                said,
-                [format!("m.conf:3: {}: is ignored: {why}", directive.name)]
-            );
+            let above = match directive.scope {
+                Scope::Bridge => "connection c\naddress far\ntopic #",
+                _ => "listener 1\nallow_anonymous true\n",
+            };
+            let name = directive.name;
+            let said = warnings(&format!("{above}\n{name} 1"));
+            assert_eq!(said, [format!("m.conf:4: {name}: is ignored: {why}")]);
         }
     }
 }

@@ -4,6 +4,9 @@ use super::directives::Argument;
 use super::lines::Line;
 use crate::config::node::Value;
 
+/// What is said of a line that ends too soon.
+pub const NO_VALUE: &str = "needs a value behind it";
+
 /// `true` or `false`, as Mosquitto reads them.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
@@ -29,11 +32,15 @@ pub fn value(line: &Line, argument: Argument) -> Result<Value, String> {
     match argument {
         Argument::Switch => switch(word).map(Value::Bool),
         Argument::Count => count(word).map(Value::Integer),
-        Argument::Limit | Argument::Bytes => count(word).map(limit),
+        Argument::Limit => count(word).map(limit),
+        Argument::Bytes => match count(word)? {
+            ..0 => Err(format!(
+                "needs a number of bytes, or 0 for no limit, not {word}"
+            )),
+            bytes => Ok(limit(bytes)),
+        },
         Argument::Seconds => count(word).map(|seconds| Value::Text(format!("{seconds}s"))),
-        Argument::Text | Argument::Path | Argument::Id if text.is_empty() => {
-            Err("needs a value behind it".into())
-        }
+        Argument::Text | Argument::Path | Argument::Id if text.is_empty() => Err(NO_VALUE.into()),
         Argument::Text | Argument::Path | Argument::Id => Ok(Value::Text(text.into())),
     }
 }

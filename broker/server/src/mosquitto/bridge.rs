@@ -159,45 +159,59 @@ fn has_port(address: &str) -> bool {
 
 /// `topic pattern [[[out | in | both] qos] local_prefix remote_prefix]`
 pub fn topic(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    // The pattern may be "#"; a comment begins behind it.
-    let (pattern, rest) = line
-        .argument
-        .split_once([' ', '\t'])
-        .unwrap_or((&line.argument, ""));
-    let words: Vec<_> = std::iter::once(pattern).chain(words(rest)).collect();
-    if pattern.is_empty() || words.len() > 5 {
+    let rule = rule(line);
+    // One that is wrong is a topic all the same: that there is none need not be said too.
+    let entries = rule.clone().unwrap_or_default();
+    let entries = entries.into_iter().map(|(key, value)| {
+        let origin = line.origin();
+        (key.to_owned(), Node { value, origin })
+    });
+    translation.bridge()?.topics.push(Node {
+        value: Value::Table(entries.collect()),
+        origin: line.origin(),
+    });
+    rule.map(drop)
+}
+
+/// The keys of one of a bridge's topics.
+fn rule(line: &Line) -> Result<Vec<(&'static str, Value)>, String> {
+    let (pattern, rest) = pattern(&line.argument)?;
+    let words: Vec<_> = words(rest).collect();
+    if line.argument.is_empty() || words.len() > 4 {
         let text = "needs a pattern, then a direction, a QoS and two prefixes, as sensors/# out 1";
         return Err(text.into());
     }
     let word = |at: usize| words.get(at).copied();
-    let direction = word(1).unwrap_or("out");
-    if !["out", "in", "both"].contains(&direction) {
+    let direction = word(0).unwrap_or("out").to_ascii_lowercase();
+    if !["out", "in", "both"].contains(&direction.as_str()) {
         return Err(format!("needs out, in or both, not {direction:?}"));
     }
-    let qos = word(2).unwrap_or("0");
+    let qos = word(1).unwrap_or("0");
     let qos = count(qos).ok().filter(|qos| (0..=2).contains(qos));
     let qos = qos.ok_or("needs a QoS from 0 to 2 behind the direction")?;
     let prefix = |at| match word(at) {
         None | Some("\"\"") => String::new(),
         Some(prefix) => prefix.to_owned(),
     };
-    let pattern = prefix(0);
-    let entries = [
-        ("filter", Value::Text(pattern)),
-        ("direction", Value::Text(direction.into())),
+    Ok(vec![
+        ("filter", Value::Text(pattern.into())),
+        ("direction", Value::Text(direction)),
         ("qos", Value::Integer(qos)),
-        ("local_prefix", Value::Text(prefix(3))),
-        ("remote_prefix", Value::Text(prefix(4))),
-    ];
-    let entries = entries.map(|(key, value)| {
-        let origin = line.origin();
-        (key.to_owned(), Node { value, origin })
-    });
-    translation.bridge()?.topics.push(Node {
-        value: Value::Table(entries.into()),
-        origin: line.origin(),
-    });
-    Ok(())
+        ("local_prefix", Value::Text(prefix(2))),
+        ("remote_prefix", Value::Text(prefix(3))),
+    ])
+}
+
+/// The pattern of a topic, and what stands behind it. It is a word, which may be `#`, or stands in
+/// quotes; `""` is empty.
+fn pattern(argument: &str) -> Result<(&str, &str), String> {
+    match argument.strip_prefix('"') {
+        Some(quoted) => {
+            let end = quoted.split_once('"');
+            end.ok_or_else(|| "needs another quotation mark behind the pattern".into())
+        }
+        None => Ok(argument.split_once([' ', '\t']).unwrap_or((argument, ""))),
+    }
 }
 
 /// `bridge_protocol_version mqttv31 | mqttv311 | mqttv50`
@@ -220,17 +234,50 @@ pub fn start(translation: &mut Translation, line: &Line) -> Result<(), String> {
     translation.set_bridge("start", Value::Text(start.into()), line)
 }
 
-/// `restart_timeout [base cap] | [constant]`, in seconds.
+/// `restart_timeout [base cap [stable]] | [constant]`, in seconds.
 pub fn restart(translation: &mut Translation, line: &Line) -> Result<(), String> {
-    let mut words = line.words();
-    let base = count(words.next().unwrap_or_default())?;
-    let cap = words.next().map_or(Ok(base), count)?;
-    if base < 1 || cap < base || words.next().is_some() {
+    let base = at_least(translation, line, 1)?;
+    let cap = line.words().nth(1).map_or(Ok(base), count)?;
+    if cap < base {
         return Err("needs one time, or the shortest and the longest, in seconds".into());
     }
-    let seconds = |count: i64| Value::Text(format!("{count}s"));
+    if line.words().nth(2).is_some() {
+        let text = "the third number is ignored: once connected, pauses are short again";
+        translation.warn(line, text);
+    }
     translation.set_bridge("restart_pause", seconds(base), line)?;
     translation.set_bridge("restart_pause_max", seconds(cap), line)
+}
+
+/// `keepalive_interval seconds`
+pub fn keepalive(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let time = at_least(translation, line, 5)?;
+    translation.set_bridge("keepalive", seconds(time), line)
+}
+
+/// `idle_timeout seconds`
+pub fn idle_timeout(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let time = at_least(translation, line, 1)?;
+    translation.set_bridge("idle_timeout", seconds(time), line)
+}
+
+/// `threshold count`
+pub fn threshold(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let messages = at_least(translation, line, 1)?;
+    translation.set_bridge("lazy_messages", Value::Integer(messages), line)
+}
+
+/// A number that Mosquitto raises where it is too low to be used.
+fn at_least(translation: &mut Translation, line: &Line, least: i64) -> Result<i64, String> {
+    let number = count(line.word())?;
+    if number < least {
+        translation.warn(line, format!("{number} is too low; {least} is used"));
+    }
+    Ok(number.max(least))
+}
+
+fn seconds(count: i64) -> Value {
+    Value::Text(format!("{count}s"))
 }
 
 /// `cleansession true | false`
@@ -281,16 +328,4 @@ pub fn tls_version(translation: &mut Translation, line: &Line) -> Result<(), Str
         other => return Err(format!("needs tlsv1.3 or tlsv1.2, not {other:?}")),
     };
     translation.set_bridge("tls.min_version", Value::Text(version.into()), line)
-}
-
-/// `bridge_require_ocsp true | false`
-pub fn ocsp(_: &mut Translation, line: &Line) -> Result<(), String> {
-    match switch(line.word())? {
-        false => Ok(()),
-        true => Err(
-            "stapled answers of the authority (OCSP) are not looked at; remove it, and trust an \
-             authority whose certificates do not last long"
-                .into(),
-        ),
-    }
 }

@@ -2,7 +2,7 @@
 
 use Argument::{Bytes, Count, Id, Limit, Path, Seconds, Switch, Text};
 use Scope::{Bridge, Global, Listener, Security};
-use Treatment::{Ignored, Key, Refused, Special};
+use Treatment::{Ignored, Key, Off, Refused, Special};
 
 use super::bridge;
 use super::global;
@@ -45,6 +45,8 @@ pub enum Treatment {
     Ignored(&'static str),
     /// It asks for what Dunlin does not do: an error with the alternative.
     Refused(&'static str),
+    /// The same of a switch, where it is on.
+    Off(&'static str),
 }
 
 /// How an argument is written.
@@ -62,7 +64,7 @@ pub enum Argument {
     Count,
     /// A whole number, of which 0 or less means no limit.
     Limit,
-    /// Bytes, of which 0 means no limit.
+    /// Bytes, of which 0 means no limit, and less is wrong.
     Bytes,
     /// Whole seconds.
     Seconds,
@@ -96,6 +98,8 @@ const HTTP_LIBRARY: &str = "it is about libwebsockets, which is not used here";
 const LOCAL: &str = "this broker knows its own bridges, and asks them for no password";
 const BRIDGE_PSK: &str = "TLS with pre-shared keys is not offered; use bridge_cafile, and \
                           bridge_certfile with bridge_keyfile to be told from others";
+const OCSP: &str = "stapled answers of the authority (OCSP) are not looked at; remove it, and \
+                    trust an authority whose certificates do not last long";
 const KEEPALIVE: &str = "keepalive_interval finds out what is broken";
 const OLD: &str = "it has had no effect since Mosquitto 1.5";
 
@@ -168,12 +172,12 @@ pub static DIRECTIVES: &[Directive] = &[
         ),
     ),
     row("max_inflight_messages", Global, Special(global::inflight)),
-    row("max_keepalive", Global, Key("limits.keepalive", Seconds)),
-    row("max_packet_size", Global, Key("limits.packet_size", Count)),
+    row("max_keepalive", Global, Special(global::keepalive)),
+    row("max_packet_size", Global, Special(global::packet_size)),
     row(
         "max_queued_bytes",
         Global,
-        Key("limits.queued_bytes", Bytes),
+        Key("limits.queued_bytes", Limit),
     ),
     row(
         "max_queued_messages",
@@ -300,7 +304,7 @@ pub static DIRECTIVES: &[Directive] = &[
         Key("attempt_unsubscribe", Switch),
     ),
     row("bridge_bind_address", Bridge, Key("bind_address", Text)),
-    row("bridge_max_packet_size", Bridge, Key("packet_size", Bytes)),
+    row("bridge_max_packet_size", Bridge, Key("packet_size", Limit)),
     row(
         "bridge_outgoing_retain",
         Bridge,
@@ -313,9 +317,9 @@ pub static DIRECTIVES: &[Directive] = &[
         Bridge,
         Key("local_clean_session", Switch),
     ),
-    row("connection", Bridge, Special(bridge::connection)),
-    row("keepalive_interval", Bridge, Key("keepalive", Seconds)),
-    row("idle_timeout", Bridge, Key("idle_timeout", Seconds)),
+    row("connection", Global, Special(bridge::connection)),
+    row("keepalive_interval", Bridge, Special(bridge::keepalive)),
+    row("idle_timeout", Bridge, Special(bridge::idle_timeout)),
     row("local_clientid", Bridge, Ignored(LOCAL)),
     row("local_password", Bridge, Ignored(LOCAL)),
     row("local_username", Bridge, Key("local_username", Text)),
@@ -336,7 +340,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("restart_timeout", Bridge, Special(bridge::restart)),
     row("round_robin", Bridge, Key("round_robin", Switch)),
     row("start_type", Bridge, Special(bridge::start)),
-    row("threshold", Bridge, Key("lazy_messages", Count)),
+    row("threshold", Bridge, Special(bridge::threshold)),
     row("topic", Bridge, Special(bridge::topic)),
     row("try_private", Bridge, Key("try_private", Switch)),
     row("bridge_alpn", Bridge, Special(bridge::alpn)),
@@ -347,7 +351,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("bridge_insecure", Bridge, Key("tls.insecure", Switch)),
     row("bridge_keyfile", Bridge, Key("tls.key", Path)),
     row("bridge_psk", Bridge, Refused(BRIDGE_PSK)),
-    row("bridge_require_ocsp", Bridge, Special(bridge::ocsp)),
+    row("bridge_require_ocsp", Bridge, Off(OCSP)),
     row("bridge_tls_version", Bridge, Special(bridge::tls_version)),
     // Not in the manual page of 2.0.11.
     row("clientid", Bridge, Key("remote_clientid", Text)),

@@ -1,5 +1,6 @@
 //! Directives of the whole broker that are more than one key.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{count, switch};
@@ -8,14 +9,37 @@ use super::translate::Translation;
 use crate::config::Config;
 use crate::config::node::{Node, Value};
 
+/// The longest packet of MQTT, with its header.
+const PACKET_MAX: i64 = 268_435_460;
+/// The longest keep alive of MQTT, which is then no limit.
+const KEEPALIVE_MAX: i64 = 65_535;
+
 /// `max_inflight_messages count`: both ways, as in Mosquitto; 0 for no limit.
 pub fn inflight(translation: &mut Translation, line: &Line) -> Result<(), String> {
     let count = match count(line.word())? {
-        0 => 65_535,
-        count => count,
+        ..=0 => 65_535,
+        count @ 1..=65_535 => count,
+        count => return Err(format!("needs a number up to 65535, not {count}")),
     };
     translation.set("limits.inflight_messages", Value::Integer(count), line);
     translation.set("limits.receive_maximum", Value::Integer(count), line);
+    Ok(())
+}
+
+/// `max_packet_size bytes`: more than a packet can have is no limit.
+pub fn packet_size(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let size = count(line.word())?.min(PACKET_MAX);
+    translation.set("limits.packet_size", Value::Integer(size), line);
+    Ok(())
+}
+
+/// `max_keepalive seconds`: 0 for no limit, in 2.1.
+pub fn keepalive(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let seconds = match count(line.word())? {
+        0 => KEEPALIVE_MAX,
+        seconds => seconds,
+    };
+    translation.set_text("limits.keepalive", &format!("{seconds}s"), line);
     Ok(())
 }
 
@@ -62,19 +86,20 @@ pub fn finish_persistence(translation: &mut Translation, line: Option<&Line>) {
 /// `persistent_client_expiration 14d`
 pub fn expiration(translation: &mut Translation, line: &Line) -> Result<(), String> {
     let text = line.word();
-    let wrong = || format!("needs a number and h, d, w, m or y, as 14d, not {text:?}");
+    let wrong = || format!("needs a number and s, h, d, w, m or y, as 14d, not {text:?}");
     let unit = text.chars().last().ok_or_else(wrong)?;
-    let hours = match unit {
-        'h' => 1,
-        'd' => 24,
-        'w' => 7 * 24,
-        'm' => 30 * 24,
-        'y' => 365 * 24,
+    let seconds = match unit {
+        's' => 1,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        'm' => 30 * 86_400,
+        'y' => 365 * 86_400,
         _ => return Err(wrong()),
     };
     let number = text.strip_suffix(unit).ok_or_else(wrong)?;
-    let number = number.parse::<u32>().map_err(|_| wrong())?;
-    let text = format!("{}h", u64::from(number) * hours);
+    let number = number.parse::<NonZeroU32>().map_err(|_| wrong())?;
+    let text = format!("{}s", u64::from(number.get()) * seconds);
     translation.set_text("sessions.session_expiry_max", &text, line);
     Ok(())
 }

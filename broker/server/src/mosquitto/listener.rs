@@ -15,7 +15,9 @@ pub struct Draft {
     /// Whether it is to be opened: always, but the default listener's is only
     /// when a directive is about it.
     pub used: bool,
+    /// 0 for a unix socket.
     port: u16,
+    /// An address, a name, or the path of a unix socket.
     host: String,
     domain: Option<Domain>,
     authorities: Vec<Node>,
@@ -80,7 +82,7 @@ impl Draft {
             origin: origin.clone(),
         };
         self.set("address", node(Value::Text(self.address())));
-        if self.domain == Some(Domain::Ipv6) && !self.host.starts_with('/') {
+        if self.domain == Some(Domain::Ipv6) && self.port != 0 {
             self.set("ipv6_only", node(Value::Bool(true)));
         }
         let websockets = self.node.get("protocol").is_some_and(
@@ -113,8 +115,8 @@ impl Draft {
     fn address(&self) -> String {
         let (host, port) = (self.host.as_str(), self.port);
         match host.parse::<IpAddr>() {
+            _ if port == 0 => format!("unix:{host}"),
             Ok(IpAddr::V6(host)) => format!("[{host}]:{port}"),
-            _ if host.starts_with('/') => format!("unix:{host}"),
             _ if host.is_empty() && self.domain == Some(Domain::Ipv4) => format!("0.0.0.0:{port}"),
             _ if host.is_empty() => format!("[::]:{port}"),
             _ => format!("{host}:{port}"),
@@ -126,7 +128,7 @@ impl Draft {
 pub fn listener(translation: &mut Translation, line: &Line) -> Result<(), String> {
     let number = port_number(line.word())?;
     let host = line.words().nth(1).unwrap_or_default();
-    if number == 0 && !host.starts_with('/') {
+    if number == 0 && host.is_empty() {
         return Err("needs a port from 1 to 65535, or 0 and the path of a unix socket".into());
     }
     if number != 0 && host.starts_with('/') {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments::{switch, value};
+use super::arguments::{NO_VALUE, switch, value};
 use super::bridge;
 use super::directives::{self, Argument, Scope, Treatment};
 use super::global;
@@ -184,7 +184,7 @@ impl Translation {
     fn unknown(&mut self, line: &Line) {
         let names: Vec<&str> = directives::DIRECTIVES.iter().map(|row| row.name).collect();
         let advice = match nearest(&line.name, &names) {
-            Some(near) => format!("did you mean {near}?"),
+            Some(near) => format!("did you mean {}?", near.replace('*', "NAME")),
             None => "see mosquitto.conf(5) for those there are".into(),
         };
         self.problems
@@ -195,17 +195,26 @@ impl Translation {
         if directive.scope == Scope::Security && self.security.is_none() {
             self.security = Some(line.clone());
         }
-        let result = match directive.treatment {
+        if let Err(text) = self.apply(line, directive) {
+            self.problems.push(line.problem(text));
+        }
+    }
+
+    fn apply(&mut self, line: &Line, directive: &directives::Directive) -> Result<(), String> {
+        if directive.scope == Scope::Bridge {
+            self.bridge()?;
+        }
+        match directive.treatment {
             Treatment::Key(key, argument) => self.key(line, directive.scope, key, argument),
             Treatment::Special(apply) => apply(self, line),
+            Treatment::Ignored(_) if line.argument.is_empty() => Err(NO_VALUE.into()),
             Treatment::Ignored(why) => {
                 self.warn(line, format!("is ignored: {why}"));
                 Ok(())
             }
-            Treatment::Refused(why) => Err(why.to_owned()),
-        };
-        if let Err(text) = result {
-            self.problems.push(line.problem(text));
+            Treatment::Off(why) if switch(line.word())? => Err(why.into()),
+            Treatment::Off(_) => Ok(()),
+            Treatment::Refused(why) => Err(why.into()),
         }
     }
 
