@@ -428,6 +428,39 @@ fn numbers_are_corrected_as_mosquitto_does() {
     );
 }
 
+#[test]
+fn directives_of_2_1_that_are_keys_set_them() {
+    let config = good(
+        "maximum_qos 1\nretained_persistence true\nglobal_max_connections 100\n\
+         global_max_clients 200\nlistener 1\nlistener_allow_anonymous true\n\
+         listener_auto_id_prefix id-\nenable_proxy_protocol 2\naccept_protocol_versions 3, 4,5\n\
+         proxy_protocol_v2_require_tls false\ndisable_client_cert_date_checks false\n\
+         connection c\naddress far\ntopic #\nbridge_receive_maximum 7\n\
+         bridge_fatal_sub_errors false\n",
+    )
+    .config;
+    assert_eq!(config.store, Store::Disk);
+    assert_eq!(config.limits.connections, 100);
+    assert_eq!(config.limits.sessions, Some(200));
+    let [listener, default] = &config.listeners[..] else {
+        panic!("two listeners: {:?}", config.listeners);
+    };
+    assert_eq!((default.max_qos, default.proxy_protocol), (1, false));
+    assert!(listener.proxy_protocol);
+    let access = config.access.on(&listener.access);
+    assert_eq!(access.allow_anonymous, AllowAnonymous::Yes);
+    assert_eq!(access.auto_id_prefix, "id-");
+    let access = config.access.on(&default.access);
+    assert_eq!(access.allow_anonymous, AllowAnonymous::No);
+    assert_eq!(config.bridges[0].receive_maximum, 7);
+
+    let limits = good("global_max_connections -1\nglobal_max_clients 0")
+        .config
+        .limits;
+    assert_eq!(limits.connections, Config::default().limits.connections);
+    assert_eq!(limits.sessions, None);
+}
+
 /// As in Mosquitto: words and numbers end before a comment, text and paths do not.
 #[test]
 fn comments_behind_a_value_are_none_of_it() {
@@ -544,7 +577,19 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "listener 1\nprotocol http_api",
-        "m.conf:2: protocol: needs mqtt or websockets, not \"http_api\"",
+        "m.conf:2: protocol: the API over HTTP has an address of its own, 127.0.0.1:9883 unless \
+         DUNLIN__ADMIN__ADDRESS in the environment is another; remove this listener",
+    ),
+    (
+        "listener 1\nprotocol mqttsn\naccept_protocol_versions 5\nenable_proxy_protocol 3\n\
+         proxy_protocol_v2_require_tls true\ndisable_client_cert_date_checks true",
+        "m.conf:2: protocol: needs mqtt or websockets, not \"mqttsn\"\n\
+         m.conf:3: accept_protocol_versions: clients of every version are let in; remove it\n\
+         m.conf:4: enable_proxy_protocol: needs 1 or 2, not \"3\"\n\
+         m.conf:5: proxy_protocol_v2_require_tls: what a proxy says of its clients' TLS is not \
+         looked at; remove it, and let the proxy take nothing else\n\
+         m.conf:6: disable_client_cert_date_checks: a certificate that has ended is not taken; \
+         remove it, and renew those that have",
     ),
     (
         "max_inflight_messages 65536",
@@ -849,9 +894,25 @@ const MANUAL_PAGE: &str = "
     bridge_require_ocsp bridge_tls_version
 ";
 
+/// What 2.1 has besides, and older spellings that both take.
+const SINCE: &str = "
+    accept_protocol_versions bridge_ciphers bridge_ciphers_tls1.3 bridge_fatal_sub_errors
+    bridge_max_topic_alias bridge_receive_maximum bridge_reload_type
+    bridge_session_expiry_interval bridge_tcp_keepalive bridge_tcp_user_timeout
+    bridge_tls_use_os_certs disable_client_cert_date_checks enable_control_api
+    enable_proxy_protocol global_max_clients global_max_connections global_plugin
+    listener_allow_anonymous listener_auto_id_prefix max_topic_alias_broker packet_buffer_size
+    plugin plugin_load plugin_opt_* plugin_use proxy_protocol_v2_require_tls
+    retain_expiry_interval websockets_origin
+    clientid maximum_qos password retained_persistence retry_interval username
+";
+
 #[test]
 fn every_directive_of_the_manual_page_has_a_row() {
-    for name in MANUAL_PAGE.split_whitespace() {
+    for name in MANUAL_PAGE
+        .split_whitespace()
+        .chain(SINCE.split_whitespace())
+    {
         let found = directives::find(&name.replace('*', "x"));
         assert_eq!(found.map(|directive| directive.name), Some(name));
     }

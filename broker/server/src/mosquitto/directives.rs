@@ -1,4 +1,4 @@
-//! Every directive of Mosquitto 2.0 and what Dunlin makes of it.
+//! Every directive of Mosquitto 2.0 and 2.1 and what Dunlin makes of it.
 
 use Argument::{Bytes, Count, Id, Limit, Path, Seconds, Switch, Text};
 use Scope::{Bridge, Global, Listener, Security};
@@ -100,11 +100,20 @@ const BRIDGE_PSK: &str = "TLS with pre-shared keys is not offered; use bridge_ca
                           bridge_certfile with bridge_keyfile to be told from others";
 const OCSP: &str = "stapled answers of the authority (OCSP) are not looked at; remove it, and \
                     trust an authority whose certificates do not last long";
+const SUBSCRIPTION: &str = "a bridge stays when a subscription is refused, and its log says so; \
+                            remove it";
+const EXPIRED: &str = "a certificate that has ended is not taken; remove it, and renew those that \
+                       have";
+const PROXY_TLS: &str = "what a proxy says of its clients' TLS is not looked at; remove it, and \
+                         let the proxy take nothing else";
+const RETAINED: &str = "retained messages do not end by themselves; have them published with a \
+                        message expiry (MQTT 5), or set DUNLIN__LIMITS__RETAINED_MESSAGES in the \
+                        environment";
 const KEEPALIVE: &str = "keepalive_interval finds out what is broken";
 const OLD: &str = "it has had no effect since Mosquitto 1.5";
 
-/// All directives of mosquitto.conf(5), in its order, then those that only
-/// Mosquitto's source knows.
+/// All directives of mosquitto.conf(5) of 2.0, in its order, then those that
+/// only Mosquitto's source knows, then those that came with 2.1.
 pub static DIRECTIVES: &[Directive] = &[
     row("acl_file", Security, Key("acl_file", Path)),
     row("allow_anonymous", Security, Key("allow_anonymous", Switch)),
@@ -383,4 +392,67 @@ pub static DIRECTIVES: &[Directive] = &[
     ),
     row("retry_interval", Global, Ignored(OLD)),
     row("store_clean_interval", Global, Ignored(OLD)),
+    row("maximum_qos", Listener, Key("max_qos", Count)),
+    row("retained_persistence", Global, Special(global::persistence)),
+    // Since 2.1.
+    row(
+        "accept_protocol_versions",
+        Listener,
+        Special(listener::versions),
+    ),
+    row("bridge_ciphers", Bridge, Ignored(SUITES)),
+    row("bridge_ciphers_tls1.3", Bridge, Ignored(SUITES)),
+    row("bridge_fatal_sub_errors", Bridge, Off(SUBSCRIPTION)),
+    row(
+        "bridge_receive_maximum",
+        Bridge,
+        Key("receive_maximum", Count),
+    ),
+    row(
+        "bridge_session_expiry_interval",
+        Bridge,
+        Ignored("the other broker is asked to keep what waits; cleansession true asks it not to"),
+    ),
+    row("disable_client_cert_date_checks", Listener, Off(EXPIRED)),
+    row(
+        "enable_control_api",
+        Global,
+        Ignored("there is no $CONTROL; admin.address has an API over HTTP"),
+    ),
+    row(
+        "enable_proxy_protocol",
+        Listener,
+        Special(listener::proxy_protocol),
+    ),
+    row("global_max_clients", Global, Key("limits.sessions", Limit)),
+    row(
+        "global_max_connections",
+        Global,
+        Special(global::connections),
+    ),
+    row("global_plugin", Global, Refused(PLUGIN)),
+    row(
+        "listener_allow_anonymous",
+        Listener,
+        Key("access.allow_anonymous", Switch),
+    ),
+    row(
+        "listener_auto_id_prefix",
+        Listener,
+        Key("access.auto_id_prefix", Id),
+    ),
+    row(
+        "max_topic_alias_broker",
+        Listener,
+        Ignored("a client is sent as many aliases as it takes, 64 at most"),
+    ),
+    row(
+        "packet_buffer_size",
+        Global,
+        Ignored("buffers are as large as what is in them"),
+    ),
+    row("plugin_load", Global, Refused(PLUGIN)),
+    row("plugin_use", Listener, Refused(PLUGIN)),
+    row("proxy_protocol_v2_require_tls", Listener, Off(PROXY_TLS)),
+    row("retain_expiry_interval", Global, Refused(RETAINED)),
 ];

@@ -121,3 +121,12 @@ pub fn nodelay(translation: &mut Translation, line: &Line) -> Result<(), String>
     }
     Ok(())
 }
+
+/// `global_max_connections count`: without a limit of its own the file leaves ours.
+pub fn connections(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    let count = count(line.word())?;
+    if count > 0 {
+        translation.set("limits.connections", Value::Integer(count), line);
+    }
+    Ok(())
+}

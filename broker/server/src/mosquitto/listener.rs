@@ -164,10 +164,33 @@ pub fn bind_address(translation: &mut Translation, line: &Line) -> Result<(), St
 /// `protocol mqtt | websockets`
 pub fn protocol(translation: &mut Translation, line: &Line) -> Result<(), String> {
     let protocol = line.word();
+    if protocol == "http_api" {
+        let text = "the API over HTTP has an address of its own, 127.0.0.1:9883 unless \
+                    DUNLIN__ADMIN__ADDRESS in the environment is another; remove this listener";
+        return Err(text.into());
+    }
     if !["mqtt", "websockets"].contains(&protocol) {
         return Err(format!("needs mqtt or websockets, not {protocol:?}"));
     }
     translation.set_listener("protocol", Value::Text(protocol.into()), line);
+    Ok(())
+}
+
+/// `accept_protocol_versions 3, 4, 5`
+pub fn versions(_: &mut Translation, line: &Line) -> Result<(), String> {
+    let versions: Vec<_> = line.words().flat_map(|word| word.split(',')).collect();
+    match ["3", "4", "5"].iter().all(|one| versions.contains(one)) {
+        true => Ok(()),
+        false => Err("clients of every version are let in; remove it".into()),
+    }
+}
+
+/// `enable_proxy_protocol 1 | 2`: either is taken.
+pub fn proxy_protocol(translation: &mut Translation, line: &Line) -> Result<(), String> {
+    if !["1", "2"].contains(&line.word()) {
+        return Err(format!("needs 1 or 2, not {:?}", line.word()));
+    }
+    translation.set_listener("proxy_protocol", Value::Bool(true), line);
     Ok(())
 }
 

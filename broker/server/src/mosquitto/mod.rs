@@ -1,7 +1,7 @@
 //! Mosquitto's configuration file, read as it is.
 //!
 //! [`lines`] turns a mosquitto.conf and what it includes into directives with
-//! their lines; [`directives`] is the table of all that Mosquitto 2.0 knows,
+//! their lines; [`directives`] is the table of all that Mosquitto 2.0 and 2.1 know,
 //! each supported, ignored with a warning, or refused with the alternative;
 //! [`translate`] writes the supported ones into the same tree of nodes that a
 //! TOML file becomes, so that all later checks name the line of the directive.

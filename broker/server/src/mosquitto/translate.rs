@@ -42,7 +42,10 @@ pub fn translate(lines: &[Line], ports: &[u16]) -> load::Draft {
             None => translation.unknown(line),
         }
     }
-    let persistence = lines.iter().rfind(|line| line.name == "persistence");
+    let persistence = ["persistence", "retained_persistence"];
+    let persistence = lines
+        .iter()
+        .rfind(|line| persistence.contains(&line.name.as_str()));
     global::finish_persistence(&mut translation, persistence);
     translation.finish(ports)
 }
