@@ -311,6 +311,29 @@ fn what_is_persistent_is_printed() {
     assert!(memory.contains("store = \"memory\""), "{memory}");
 }
 
+/// What only the operator knows, and what only that machine does.
+#[test]
+fn an_imported_bridge_is_to_be_looked_at() {
+    let bridge = "address far\ntopic #\nremote_username u\nremote_password p\n";
+    let (_directory, path) = file(&format!(
+        "connection a\n{bridge}connection b\n{bridge}remote_clientid id\n"
+    ));
+    let output = Command::new(env!("CARGO_BIN_EXE_dunlin"))
+        .arg("import-mosquitto")
+        .arg(&path)
+        .output()
+        .expect("a process");
+    let warnings = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(
+        warnings.lines().collect::<Vec<_>>(),
+        [
+            "warning: bridge a: its remote_clientid has the name of this machine",
+            "warning: bridge a: write its remote_password yourself",
+            "warning: bridge b: write its remote_password yourself",
+        ]
+    );
+}
+
 #[test]
 fn tls_and_certificates() {
     let text = "listener 8883\ncafile ca.pem\ncapath certs\ncertfile c.pem\nkeyfile k.pem\n\
