@@ -110,6 +110,22 @@ fn a_cache_keeps_as_many_answers_as_there_is_room_for() {
 }
 
 #[test]
+fn a_full_cache_gives_up_one_answer_for_each_new_one() {
+    let (index, counted) = (Index::new(), Arc::new(()));
+    let filter = TopicFilter::new("+").expect("a valid filter");
+    index.insert(filter, Counted(Arc::clone(&counted)));
+    let mut cache = Cache::new(CacheLimits {
+        entries: 4,
+        bytes: 128,
+    });
+    for n in 0..100 {
+        let topic = format!("topic{n:03}");
+        index.lookup(TopicName::new(&topic).expect("a valid name"), &mut cache);
+        assert_eq!(Arc::strong_count(&counted) - 2, 4.min(n + 1));
+    }
+}
+
+#[test]
 fn a_current_answer_is_given_again() {
     let (index, mut cache) = (Index::new(), Cache::new(CacheLimits::default()));
     for filter in ["a/+", "+/b"] {
