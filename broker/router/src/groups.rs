@@ -31,6 +31,7 @@ pub struct Group {
 #[derive(Default)]
 struct Members {
     list: Vec<SessionTarget>,
+    /// Whose turn it is; the first's if it is behind the last.
     next: usize,
 }
 
@@ -51,22 +52,26 @@ impl Group {
     /// At most `TRIES`, so that a large group with full queues stays cheap.
     pub(crate) fn choose(&self) -> impl Iterator<Item = SessionTarget> {
         let mut members = self.members.lock();
-        let count = members.list.len();
-        let first = members.next;
-        members.next = if first + 1 >= count { 0 } else { first + 1 };
+        let Members { list, next } = &mut *members;
         let mut chosen: Vec<SessionTarget> = Vec::new();
         match self.strategy {
             Strategy::RoundRobin => {
-                let from_first = (0..count).map(|step| &members.list[(first + step) % count]);
-                let (here, away) = (from_first.clone(), from_first);
-                let here = here.filter(|member| member.subscriber.is_attached());
-                chosen.extend(here.take(1).cloned());
-                if chosen.is_empty() {
-                    chosen.extend(away.take(TRIES).cloned());
+                let (first, count) = (*next, list.len());
+                let in_turn = (0..count).map(|step| (first + step) % count);
+                let is_here = |at: &usize| list[*at].subscriber.is_attached();
+                match in_turn.clone().find(is_here) {
+                    Some(at) => {
+                        *next = at + 1;
+                        chosen.push(list[at].clone());
+                    }
+                    None => {
+                        *next = (first + 1) % count.max(1);
+                        chosen.extend(in_turn.take(TRIES).map(|at| list[at].clone()));
+                    }
                 }
             }
             Strategy::LeastInFlight => {
-                let least = members.list.iter().min_by_key(|member| {
+                let least = list.iter().min_by_key(|member| {
                     (!member.subscriber.is_attached(), member.subscriber.load())
                 });
                 chosen.extend(least.cloned());

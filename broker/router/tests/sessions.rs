@@ -349,6 +349,39 @@ async fn a_shared_message_goes_to_a_member_that_has_room() {
 }
 
 #[tokio::test]
+async fn members_with_a_connection_take_turns_whoever_is_away() {
+    let broker = Broker::new(Settings::default());
+    let mut members = Vec::new();
+    for client_id in ["one", "two", "three", "four"] {
+        let member = broker.attach(client_id, true).await.unwrap().subscriber;
+        broker.subscribe(&member, "$share/g/t");
+        members.push(member);
+    }
+    for away in [&members[1], &members[2]] {
+        broker.detach(away, 60).await;
+    }
+    for _ in 0..40 {
+        broker.publish(&broker.dispatch, "t", b"");
+    }
+    let queued = |member: &Arc<Subscriber>| member.queued();
+    assert_eq!(
+        members.iter().map(queued).collect::<Vec<_>>(),
+        [20, 0, 0, 20]
+    );
+    // Without a connection they take turns too.
+    for away in [&members[0], &members[3]] {
+        broker.detach(away, 60).await;
+    }
+    for _ in 0..40 {
+        broker.publish(&broker.dispatch, "t", b"");
+    }
+    assert_eq!(
+        members.iter().map(queued).collect::<Vec<_>>(),
+        [30, 10, 10, 30]
+    );
+}
+
+#[tokio::test]
 async fn what_has_expired_makes_room_in_a_full_queue() {
     let broker = Broker::new(Settings {
         workers: 2,
