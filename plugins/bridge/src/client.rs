@@ -9,6 +9,7 @@ use dunlin_session::client::Event;
 use dunlin_session::{Client, Failure};
 use dunlin_time::Now;
 
+use crate::subscribing::Subscribing;
 use crate::topics::{Place, Topics};
 use crate::wire::Wire;
 
@@ -23,6 +24,8 @@ pub(crate) struct Side {
     pub version: Version,
     /// Bytes of the largest packet that we take.
     pub maximum_packet_size: u32,
+    /// The subscriptions of this connection.
+    pub subscribing: Subscribing,
     /// PUBCOMP packets to come before anything above QoS 0 may be published: see [`Side::sweep`].
     pub sweeping: u32,
 }
@@ -59,6 +62,7 @@ impl Side {
                     let code = disconnect.reason as u8;
                     return Err(format!("the broker disconnected us: {what} (0x{code:02x})"));
                 }
+                Event::Subscribed(answer) => self.subscribing.answered(&answer),
                 event => on(event, &mut self.client, output),
             }
         }
@@ -125,8 +129,11 @@ impl Side {
             let sent = self
                 .client
                 .subscribe(now, &filters, &PropertiesBuf::new(), output);
-            if let Err(error) = sent {
-                tracing::warn!(?error, "a subscription of the bridge could not be sent");
+            match sent {
+                Ok(packet_id) => self.subscribing.asked(packet_id, chunk),
+                Err(error) => {
+                    tracing::warn!(?error, "a subscription of the bridge could not be sent");
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use dunlin_time::Clock;
 use tokio::time::timeout;
 
 use crate::client::{Side, broke};
+use crate::subscribing::Subscribing;
 use crate::wire::{Stream, Wire};
 
 /// What CONNACK brought.
@@ -182,6 +183,7 @@ impl Accepted {
             retain: self.retain,
             version: options.version,
             maximum_packet_size: options.maximum_packet_size.get(),
+            subscribing: Subscribing::default(),
             sweeping: 0,
         };
         let resumed = self.session_present || unsure;

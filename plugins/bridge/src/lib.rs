@@ -41,6 +41,7 @@ mod pipe;
 mod remote;
 mod settings;
 mod status;
+mod subscribing;
 mod tls;
 mod topics;
 #[cfg(feature = "webhooks")]

@@ -37,7 +37,7 @@ pub struct Traffic {
 }
 
 impl Status {
-    /// Why the last connection ended or failed.
+    /// Why the last connection ended or failed, or a subscription was refused.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.lock().clone()
     }

@@ -109,3 +109,28 @@ fn its_state_is_told_by_topic_metrics_and_api() {
     let (_, body) = near.http("GET", "/api/v1/bridges", "");
     assert!(!body.contains("\"last_error\":null"), "{body}");
 }
+
+#[test]
+fn a_subscription_that_is_refused_is_named() {
+    let far = Daemon::with("limits.topic_levels = 2\n");
+    let port = far.listener(0).port();
+    for (version, reason) in [
+        ("5", "Topic Filter invalid"),
+        ("3.1.1", "Unspecified error"),
+    ] {
+        let more = format!("notifications = false\nprotocol_version = \"{version}\"");
+        let topics =
+            "{ filter = \"a/b/c\", direction = \"in\" }, { filter = \"fine\", direction = \"in\" }";
+        let mut near = bridged(port, &more, topics);
+        let line = near.expect_log("a subscription was refused");
+        for part in ["bridge=\"cloud\"", "a/b/c", reason] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        let (_, body) = near.http("GET", "/api/v1/bridges", "");
+        let why = format!(
+            "\"last_error\":\"127.0.0.1:{port}: refused the subscription to \\\"a/b/c\\\": {reason}\""
+        );
+        assert!(body.contains(&why), "{body}");
+        assert_eq!(near.metric(CONNECTED), 1);
+    }
+}

@@ -49,7 +49,6 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             pending_bytes: self.settings.pending_bytes,
         };
         let last_message = &mut self.last_message;
-        let bridge = self.settings.name.as_str();
         let result = side.receive(now, |event, client, output| match event {
             Event::Message(incoming) => {
                 *last_message = now.monotonic;
@@ -58,16 +57,25 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             Event::Published { packet_id, reason } => {
                 back.answered(now, packet_id, reason, back_traffic);
             }
-            Event::Subscribed(answer) => {
-                for reason in answer.reasons.iter().filter(|reason| reason.is_error()) {
-                    let reason = reason.name();
-                    tracing::warn!(bridge, ?place, reason, "a subscription was refused");
-                }
-            }
             _ => {}
         });
         link.swept |= link.side().is_some_and(|side| side.is_swept());
+        self.tell_refused(place);
         result
+    }
+
+    fn tell_refused(&mut self, place: Place) {
+        let (broker, link) = match place {
+            Place::Local => ("own broker".into(), &mut self.local),
+            Place::Remote => (self.dialer.name(self.address), &mut self.remote),
+        };
+        let refused = link.side().map(|side| side.subscribing.refused());
+        for (topic, reason) in refused.unwrap_or_default() {
+            let (bridge, reason) = (self.settings.name.as_str(), reason.name());
+            let why = format!("{broker}: refused the subscription to {topic:?}: {reason}");
+            self.status.failed(&why);
+            tracing::warn!(bridge, broker, topic, reason, "a subscription was refused");
+        }
     }
 
     /// Moves what can move.

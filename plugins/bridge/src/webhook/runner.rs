@@ -194,20 +194,21 @@ impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
             keep_qos_0: true,
             pending_bytes: self.settings.pending_bytes,
         };
-        let webhook = self.settings.name.as_str();
         let messages = self.batches.iter().flat_map(|batch| &batch.messages);
         let ahead = messages.map(Mapped::bytes).sum();
         let intake = &mut self.intake;
-        side.receive(now, |event, client, output| match event {
-            Event::Message(incoming) => intake.accept(incoming, &gate, ahead, client, output),
-            Event::Subscribed(answer) => {
-                for reason in answer.reasons.iter().filter(|reason| reason.is_error()) {
-                    let reason = reason.name();
-                    tracing::warn!(webhook, reason, "a subscription was refused");
-                }
+        let result = side.receive(now, |event, client, output| {
+            if let Event::Message(incoming) = event {
+                intake.accept(incoming, &gate, ahead, client, output);
             }
-            _ => {}
-        })
+        });
+        for (topic, reason) in side.subscribing.refused() {
+            let (webhook, reason) = (self.settings.name.as_str(), reason.name());
+            let why = format!("own broker: refused the subscription to {topic:?}: {reason}");
+            self.status.failed(&why);
+            tracing::warn!(webhook, topic, reason, "a subscription was refused");
+        }
+        result
     }
 
     /// Begins a request, if there is something to send and nothing against it.
