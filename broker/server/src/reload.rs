@@ -129,11 +129,14 @@ async fn apply(
         // Its end is all that is asked of it.
         let _ = closed.await;
     }
-    let mut listeners = listeners.borrow_mut();
-    listeners.apply(staged, plugins)?;
-    bridges
-        .borrow_mut()
-        .run(config, listeners.plugins(), prepared);
+    let starting = {
+        let mut listeners = listeners.borrow_mut();
+        listeners.apply(staged, plugins)?;
+        let mut bridges = bridges.borrow_mut();
+        bridges.run(config, listeners.plugins(), prepared)
+    };
+    // Whoever waits for the end of the reload loses nothing.
+    starting.subscribed().await;
     let lines = |changes: &[Change]| changes.iter().map(line).collect();
     let reloaded = Reloaded {
         live: lines(&changes.live),

@@ -21,7 +21,7 @@ use crate::acceptor::{AcceptLimits, Pace, Shared};
 use crate::admin::{self, Admin, Door, ReloadRequest};
 use crate::bridges::{Bridges, Entrance};
 use crate::config::{self, AllowAnonymous, Config, Invalid, Loaded, Request};
-use crate::listeners::{Listeners, OpenListener};
+use crate::listeners::Listeners;
 use crate::logging::LogHandle;
 use crate::pid_file::PidFile;
 use crate::plugins::Plugins;
@@ -103,7 +103,7 @@ impl Broker {
         let cells = metrics.cells();
         let admissions = Admissions::new();
         let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells.clone())));
-        let plugins = Plugins::start(config, &router, &dispatch)?.load(config)?;
+        let plugins = Plugins::start(config, &router, &dispatch)?;
         let mut bridges = Bridges::new(Entrance::new(workers.clone(), &admissions));
         let shared = Arc::new(Shared {
             workers,
@@ -114,12 +114,16 @@ impl Broker {
             pool: Arc::new(HashingPool::default()),
             cells,
         });
-        let listeners = Listeners::open(shared, config, plugins)?;
-        let prepared = Bridges::prepare(config, listeners.plugins(), listeners.generation())?;
-        bridges.run(config, listeners.plugins(), prepared);
+        let mut listeners = Listeners::new(shared, plugins);
+        let plugins = listeners.plugins().load(config)?;
+        let staged = listeners.stage(config, &plugins)?;
+        let prepared = Bridges::prepare(config, &plugins, listeners.generation() + 1)?;
+        // Nobody is let in before: what a client is told to be accepted crosses.
+        bridges.run(config, &plugins, prepared).subscribed().await;
         // Whoever waits for the lines about listeners finds the pid file too.
         let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
-        say_where(config, &listeners);
+        listeners.apply(staged, plugins)?;
+        say_who(config);
         let listeners = Rc::new(RefCell::new(listeners));
         let bridges = Rc::new(RefCell::new(bridges));
         let (reload, reloads) = mpsc::channel(RELOADS);
@@ -177,7 +181,11 @@ impl Broker {
             };
             match cause {
                 Wake::Reload(reply) => {
-                    self.reload(request, reply).await;
+                    tokio::select! {
+                        () = self.reload(request, reply) => {}
+                        // A bridge in its last seconds may be waited for.
+                        () = signals.stop() => return self.drain(signals).await,
+                    }
                     watch = reload::Watch::new(&self.loaded);
                 }
                 Wake::Stop => return self.drain(signals).await,
@@ -291,8 +299,7 @@ fn say_hello(config: &Config) {
     }
 }
 
-fn say_where(config: &Config, listeners: &Listeners) {
-    listeners.open_now().iter().for_each(OpenListener::log);
+fn say_who(config: &Config) {
     let loopback_only = config.listeners.iter().any(|listener| {
         config.access.on(&listener.access).allow_anonymous == AllowAnonymous::Loopback
     });

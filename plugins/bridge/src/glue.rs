@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_time::{Clock, Monotonic, Now};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::link::{Link, Turn};
@@ -65,6 +66,8 @@ pub(crate) struct Glue<L> {
     probe_at: Monotonic,
     probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
     stopping: bool,
+    /// Told once our broker has answered all subscriptions.
+    subscribed: Option<oneshot::Sender<()>>,
 }
 
 impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
@@ -75,6 +78,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
         status: Arc<Status>,
         dialer: Arc<Dialer>,
         connect_local: L,
+        subscribed: Option<oneshot::Sender<()>>,
     ) -> Self {
         let mut remote = Link::new(settings.restart);
         remote.idle = matches!(settings.start, Start::Lazy { .. });
@@ -95,6 +99,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             probe_at: Monotonic(0),
             probe: None,
             stopping: false,
+            subscribed,
             settings,
             topics,
             map,
@@ -130,6 +135,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             let now = self.clock.now();
             self.tend(now);
             self.carry(now);
+            self.local.tell_subscribed(&mut self.subscribed);
             if self.stopping && self.is_drained() {
                 return Ok(());
             }

@@ -59,6 +59,8 @@ pub use status::{Status, Traffic};
 #[cfg(feature = "webhooks")]
 pub use webhook::{Webhook, WebhookSettings};
 
+use tokio::sync::oneshot;
+
 use glue::Glue;
 use remote::Dialer;
 use topics::Topics;
@@ -70,6 +72,7 @@ pub struct Bridge {
     dialer: Arc<Dialer>,
     map: Arc<dyn Map>,
     status: Arc<Status>,
+    subscribed: Option<oneshot::Sender<()>>,
 }
 
 impl Bridge {
@@ -87,6 +90,7 @@ impl Bridge {
             dialer,
             map,
             status: Arc::default(),
+            subscribed: None,
             settings,
         })
     }
@@ -94,6 +98,14 @@ impl Bridge {
     /// What it does, to be read while it runs.
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
+    }
+
+    /// Ends once our own broker has answered all subscriptions: from then on the bridge misses
+    /// nothing that others publish. With an error if it ended before.
+    pub fn subscribed(&mut self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.subscribed = Some(sender);
+        receiver
     }
 
     /// Runs until `stop`, and then waits up to 5 s for what is in flight. `local` opens a
@@ -113,8 +125,9 @@ impl Bridge {
             dialer,
             map,
             status,
+            subscribed,
         } = self;
-        Glue::new(settings, topics, map, status, dialer, local)
+        Glue::new(settings, topics, map, status, dialer, local, subscribed)
             .run(stop)
             .await
     }

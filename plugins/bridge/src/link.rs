@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dunlin_session::SessionState;
 use dunlin_time::{Clock, Monotonic, Now};
+use tokio::sync::oneshot;
 
 use crate::backoff::Backoff;
 use crate::client::Side;
@@ -148,6 +149,17 @@ impl Link {
         match &mut self.stage {
             Stage::Up(side) => Some(side),
             _ => None,
+        }
+    }
+
+    /// Tells whoever waits that all subscriptions are answered, when that is so.
+    pub fn tell_subscribed(&self, waiting: &mut Option<oneshot::Sender<()>>) {
+        if let Stage::Up(side) = &self.stage
+            && side.subscribing.is_over()
+            && let Some(waiting) = waiting.take()
+        {
+            // Nobody may wait any more.
+            let _ = waiting.send(());
         }
     }
 

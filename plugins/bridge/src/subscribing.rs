@@ -29,6 +29,11 @@ impl Subscribing {
             .extend(answers.filter(|(_, reason)| reason.is_error()));
     }
 
+    /// Whether all is answered.
+    pub fn is_over(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Filters that were refused since the last time, and why.
     pub fn refused(&mut self) -> Vec<(String, ReasonCode)> {
         std::mem::take(&mut self.refused)

@@ -40,6 +40,8 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 pub use settings::WebhookSettings;
 
 use crate::map::Map;
@@ -57,6 +59,7 @@ pub struct Webhook {
     keys: Keys,
     map: Arc<dyn Map>,
     status: Arc<Status>,
+    subscribed: Option<oneshot::Sender<()>>,
 }
 
 impl Webhook {
@@ -77,6 +80,7 @@ impl Webhook {
             keys,
             map,
             status: Arc::default(),
+            subscribed: None,
             settings,
         })
     }
@@ -85,6 +89,14 @@ impl Webhook {
     /// batch, and is false before the first; `ingress` stays 0.
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
+    }
+
+    /// Ends once our own broker has answered all subscriptions: from then on the webhook misses
+    /// nothing that others publish. With an error if it ended before.
+    pub fn subscribed(&mut self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.subscribed = Some(sender);
+        receiver
     }
 
     /// Runs until `stop`; a request that is open then has 5 s, and what was not sent stays in the

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use dunlin_bridge::{Bridge, BridgeSettings, Status};
 #[cfg(feature = "plugins")]
 use dunlin_bridge::{Webhook, WebhookSettings};
+use tokio::sync::oneshot;
 
 use super::entrance::Way;
 use super::replaceable::Replaceable;
@@ -124,6 +125,15 @@ impl Far {
             Far::Broker(bridge) => bridge.status(),
             #[cfg(feature = "plugins")]
             Far::Server(webhook) => webhook.status(),
+        }
+    }
+
+    /// Ends once it has subscribed in this broker; with an error if it ended before.
+    pub fn subscribed(&mut self) -> oneshot::Receiver<()> {
+        match self {
+            Far::Broker(bridge) => bridge.subscribed(),
+            #[cfg(feature = "plugins")]
+            Far::Server(webhook) => webhook.subscribed(),
         }
     }
 

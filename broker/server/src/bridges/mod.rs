@@ -6,6 +6,7 @@ mod figures;
 mod known;
 mod replaceable;
 mod settings;
+mod starting;
 #[cfg(feature = "plugins")]
 mod webhook;
 
@@ -24,6 +25,7 @@ use entrance::Way;
 pub use figures::{BridgeFigures, TrafficFigures};
 use known::{Known, Wanted};
 use replaceable::Replaceable;
+pub use starting::Starting;
 
 /// The bridges and webhooks that run.
 pub struct Bridges {
@@ -78,10 +80,11 @@ impl Bridges {
     }
 
     /// Runs these and no others. One that stays goes on with the new rules; the successor of one
-    /// that does not waits for its end.
-    pub fn run(&mut self, config: &Config, plugins: &Plugins, prepared: Vec<Prepared>) {
+    /// that does not waits for its end. Gives those that begin.
+    pub fn run(&mut self, config: &Config, plugins: &Plugins, prepared: Vec<Prepared>) -> Starting {
+        let mut starting = Starting::default();
         let mut before = std::mem::take(&mut self.running);
-        for (number, Prepared { wanted, access }) in prepared.into_iter().enumerate() {
+        for (number, Prepared { mut wanted, access }) in prepared.into_iter().enumerate() {
             let known = &wanted.known;
             let label = config::bridge::label(&known.name);
             let access = plugins.join_bridge(access, &label);
@@ -96,8 +99,12 @@ impl Bridges {
                     let way = self.entrance.way(config, &label, number, access);
                     let earlier = earlier.map(|running| running.thread);
                     let name = known.name.clone();
+                    let subscribed = wanted.far.subscribed();
                     match start(wanted, way, earlier) {
-                        Ok(running) => running,
+                        Ok(running) => {
+                            starting.add(name, subscribed);
+                            running
+                        }
                         Err(error) => {
                             tracing::error!(bridge = name, %error, "no thread for a bridge");
                             continue;
@@ -110,6 +117,7 @@ impl Bridges {
         self.stopping
             .extend(before.into_iter().map(|gone| gone.thread));
         self.stopping.retain(|thread| !thread.is_finished());
+        starting
     }
 
     /// Tells all to stop: they finish what is in flight, within 5 s.

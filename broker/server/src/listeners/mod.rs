@@ -1,8 +1,9 @@
 //! What listens, and what a reload changes of it.
 //!
-//! A reload is two steps, so that what cannot be done changes nothing: [`Listeners::stage`] reads
-//! every file and binds every new socket, [`Listeners::apply`] then replaces. A new listener on
-//! the port of one that ends can only be bound in between: [`Listeners::make_room`].
+//! The start and each reload are two steps, so that what cannot be done changes nothing:
+//! [`Listeners::stage`] reads every file and binds every new socket, [`Listeners::apply`] then
+//! replaces, and accepts. A new listener on the port of one that ends can only be bound in between:
+//! [`Listeners::make_room`].
 
 mod door;
 
@@ -74,20 +75,14 @@ enum Next {
 }
 
 impl Listeners {
-    /// Opens everything that a configuration names.
-    ///
-    /// # Errors
-    /// The first address that cannot be bound, or file that cannot be read.
-    pub fn open(shared: Arc<Shared>, config: &Config, plugins: Plugins) -> Result<Self, String> {
-        let mut listeners = Listeners {
+    /// None yet, with plugins that a configuration's are loaded from.
+    pub fn new(shared: Arc<Shared>, plugins: Plugins) -> Self {
+        Listeners {
             shared,
             running: Vec::new(),
             plugins,
             generation: 0,
-        };
-        let staged = listeners.stage(config, &listeners.plugins)?;
-        listeners.put(staged)?;
-        Ok(listeners)
+        }
     }
 
     /// The plugins that are loaded.

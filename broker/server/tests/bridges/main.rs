@@ -10,6 +10,7 @@ mod access;
 mod mosquitto;
 mod reloading;
 mod restarts;
+mod starting;
 mod webhook;
 
 use daemon::{Daemon, LISTENER};

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::daemon::{Daemon, LISTENER};
 use super::{BOTH, CONNECTED, bridge};
 
-fn reload(daemon: &mut Daemon, bridges: &str) {
+pub fn reload(daemon: &mut Daemon, bridges: &str) {
     daemon.configure(&format!("{LISTENER}{bridges}"));
     daemon.signal(Signal::HUP);
     daemon.expect_log("configuration reloaded");

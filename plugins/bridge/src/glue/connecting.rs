@@ -58,6 +58,13 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             Place::Remote => &self.status.egress,
         };
         destination.destination_back(resumed, &too_large, traffic);
+        let retained = match (place, resumed) {
+            (Place::Local, _) => RetainHandling::DoNotSend,
+            (Place::Remote, true) => RetainHandling::SendIfNew,
+            (Place::Remote, false) => RetainHandling::SendAtSubscribe,
+        };
+        side.subscribe(now, &self.topics, place, retained);
+        // What is wanted stands before anything else is given up: nothing is missed in between.
         if self.settings.attempt_unsubscribe {
             side.unsubscribe(now, &self.topics, place);
         }
@@ -66,7 +73,6 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
                 tracing::info!(bridge, resumed, "bridge connected to its own broker");
                 self.status.local_connected.store(true, Ordering::Relaxed);
                 self.refresh |= !resumed;
-                side.subscribe(now, &self.topics, place, RetainHandling::DoNotSend);
                 self.local.up(side);
             }
             Place::Remote => {
@@ -80,11 +86,6 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
                 self.private_works = self.private;
                 self.probe_at = now.monotonic + PRIMARY_RETRY;
                 self.last_message = now.monotonic;
-                let retained = match resumed {
-                    true => RetainHandling::SendIfNew,
-                    false => RetainHandling::SendAtSubscribe,
-                };
-                side.subscribe(now, &self.topics, place, retained);
                 self.remote.up(side);
                 self.notify(true);
             }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use dunlin_codec::{ReasonCode, RetainHandling};
 use dunlin_session::client::Event;
 use dunlin_time::{Clock, Monotonic, Now};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::Webhook;
@@ -59,6 +60,8 @@ pub(crate) struct Runner<L> {
     silent_until: Monotonic,
     untold: usize,
     stopping: bool,
+    /// Told once our broker has answered all subscriptions.
+    subscribed: Option<oneshot::Sender<()>>,
 }
 
 impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
@@ -70,6 +73,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
             keys,
             map,
             status,
+            subscribed,
         } = webhook;
         Runner {
             clock: Clock::start(),
@@ -83,6 +87,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
             silent_until: Monotonic(0),
             untold: 0,
             stopping: false,
+            subscribed,
             settings,
             topics,
             map,
@@ -109,6 +114,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
             self.tend(now);
             self.post(now);
             self.intake.settle(self.local.side());
+            self.local.tell_subscribed(&mut self.subscribed);
             if self.stopping && self.flight.is_none() {
                 return;
             }
