@@ -59,6 +59,8 @@ pub(crate) struct Glue<L> {
     private: bool,
     /// The other broker took it.
     private_works: bool,
+    /// The other broker was lost or is not to be reached, and not back yet.
+    cut_off: bool,
     /// Retained messages of our broker are to be sent when the other is there.
     refresh: bool,
     last_message: Monotonic,
@@ -94,6 +96,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             failed: 0,
             private: false,
             private_works: false,
+            cut_off: false,
             refresh: false,
             last_message: Monotonic(0),
             probe_at: Monotonic(0),

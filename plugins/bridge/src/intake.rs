@@ -70,7 +70,9 @@ pub(crate) struct Gate<'g> {
     /// Look at and write [`CROSSED`].
     pub mark: bool,
     pub keep_retain: bool,
-    /// QoS 0 may wait: the destination is there, or will be.
+    /// Messages may wait for the destination.
+    pub keep: bool,
+    /// QoS 0 may, too: the destination is there, or will be.
     pub keep_qos_0: bool,
     pub pending_bytes: usize,
 }
@@ -137,6 +139,10 @@ impl Intake {
             return gate.traffic.dropped();
         }
         self.last_number = origin.number;
+        if !gate.keep {
+            gate.traffic.dropped();
+            return self.finish(origin);
+        }
         let mapped = Mapped {
             topic: renamed.into_owned(),
             payload: publish.payload.to_vec(),
@@ -236,6 +242,15 @@ impl Intake {
         self.bytes += batch.iter().map(Mapped::bytes).sum::<usize>();
         for mapped in batch.into_iter().rev() {
             self.queue.push_front(mapped);
+        }
+    }
+
+    /// Gives up what waits for the map.
+    pub fn forget(&mut self, traffic: &Traffic) {
+        self.bytes = 0;
+        for mapped in self.queue.drain(..) {
+            traffic.dropped();
+            self.finished.push(mapped.origin);
         }
     }
 

@@ -237,6 +237,23 @@ impl Pipe {
         });
     }
 
+    /// Gives up all that has not arrived, but for what the bridge itself says.
+    pub fn forget(&mut self, traffic: &Traffic) {
+        let intake = &mut self.intake;
+        intake.forget(traffic);
+        let mut stays = |parcel: &Parcel| {
+            if !parcel.own {
+                traffic.dropped();
+                intake.finish(parcel.origin);
+            }
+            parcel.own
+        };
+        self.pending.retain(&mut stays);
+        self.later.retain(|(_, parcel)| stays(parcel));
+        self.flights.retain(|_, parcel| stays(parcel));
+        self.pending_bytes = self.pending.iter().map(Parcel::bytes).sum();
+    }
+
     /// Whether an own message was sent and is not confirmed.
     pub fn announces(&self) -> bool {
         self.flights.values().any(|parcel| parcel.own)

@@ -59,8 +59,9 @@ pub struct BridgeSettings {
     pub local_username: Option<String>,
     /// `local_password`.
     pub local_password: Option<Vec<u8>>,
-    /// `local_cleansession`: our broker forgets what waits for the bridge when the bridge stops.
-    /// Default: as `clean_session`.
+    /// `local_cleansession`: nothing waits for the other broker. What has not arrived there when
+    /// its connection is lost is dropped, as is all that comes until it is back, and what waits
+    /// when the bridge stops. Default: as `clean_session`.
     pub local_clean_session: Option<bool>,
     /// Seconds that the sessions on both sides outlive their connections, unless they are clean;
     /// `u32::MAX` is for ever. On the remote side version 5 only.

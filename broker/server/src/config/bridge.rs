@@ -39,7 +39,8 @@ section! {
         pub local_username: Option<String> = None,
         /// Whether the other broker forgets the bridge when it is away.
         pub clean_session: bool = false,
-        /// Whether this broker forgets what waits for the bridge when it stops.
+        /// Whether nothing waits for the other broker: what is not there when
+        /// its connection is lost is dropped, and what comes until it is back.
         pub local_clean_session: bool = false,
         /// How long both brokers keep the sessions of a bridge that is away.
         pub session_expiry: Option<Duration> = None,

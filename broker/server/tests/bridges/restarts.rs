@@ -102,3 +102,36 @@ fn this_broker_crashes() {
         });
     }
 }
+
+#[test]
+fn with_a_clean_session_nothing_waits_for_the_other_broker() {
+    for (more, expected) in [
+        ("clean_session = true", &["before", "away", "after"][..]),
+        ("local_clean_session = true", &["before", "after"]),
+    ] {
+        let mut far = Mosquitto::start("allow_anonymous true\n");
+        let bridge = bridge(far.port, more, "{ filter = \"x\", qos = 1 }");
+        let near = Daemon::start(&format!("{LISTENER}{bridge}"));
+        near.expect_metric(CONNECTED, 1);
+        subscriber(&far).subscribe("x", Qos::AtLeastOnce);
+        let mut here = near.client("here");
+        here.publish("x", b"before", Qos::AtLeastOnce);
+        let carried = "bridge_messages_total{bridge=\"cloud\",direction=\"out\"}";
+        near.expect_metric(carried, 1);
+        far.stop();
+        near.expect_metric(CONNECTED, 0);
+        // More than the bridge holds itself.
+        for _ in 0..300 {
+            here.publish("x", b"away", Qos::AtLeastOnce);
+        }
+        far.start_again();
+        near.expect_metric(CONNECTED, 1);
+        here.publish("x", b"after", Qos::AtLeastOnce);
+        let mut seen = HashMap::new();
+        drain(&mut subscriber(&far), &mut seen, b"after");
+        let mut seen: Vec<_> = seen.into_keys().collect();
+        seen.sort_by_key(|payload| expected.iter().position(|one| one.as_bytes() == payload));
+        let expected: Vec<_> = expected.iter().map(|one| one.as_bytes().to_vec()).collect();
+        assert_eq!(seen, expected, "{more}");
+    }
+}

@@ -42,12 +42,17 @@ fn what_the_first_client_publishes_crosses() {
     let mut there = far.client("there");
     there.subscribe("up", Qos::AtLeastOnce);
     let address = free_address();
-    let bridge = bridge(far.listener(0).port(), "", "{ filter = \"up\", qos = 1 }");
-    let listener = format!("[[listeners]]\naddress = \"{address}\"\n");
-    // Without a session from before, which would have the subscription.
-    let mut near = Daemon::start(&format!("store = \"memory\"\n{listener}{bridge}"));
+    let with = |clean: bool| {
+        let more = format!("local_clean_session = {clean}");
+        let port = far.listener(0).port();
+        let bridge = bridge(port, &more, "{ filter = \"up\", qos = 1 }");
+        // Without a session from before, which would have the subscription.
+        format!("store = \"memory\"\n[[listeners]]\naddress = \"{address}\"\n{bridge}")
+    };
+    let mut near = Daemon::start(&with(false));
     for round in 0..ROUNDS {
         near.crash();
+        near.configure(&with(round % 2 == 1));
         near.begin_again();
         let mut first = first_client(address);
         let payload = format!("{round}");

@@ -45,6 +45,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             identity: &self.identity,
             mark: self.settings.loop_detection && self.settings.version.has_properties(),
             keep_retain: !out || self.settings.outgoing_retain,
+            keep: !(out && self.cut_off && self.settings.local_clean()),
             keep_qos_0: there,
             pending_bytes: self.settings.pending_bytes,
         };

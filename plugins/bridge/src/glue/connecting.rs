@@ -83,6 +83,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
                 }
                 self.refresh |= !resumed || side.version == Version::Mqtt31;
                 self.failed = 0;
+                self.cut_off = false;
                 self.private_works = self.private;
                 self.probe_at = now.monotonic + PRIMARY_RETRY;
                 self.last_message = now.monotonic;
@@ -154,6 +155,10 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             self.private = false;
             self.remote.pause(state, now, false);
             return Ok(());
+        }
+        self.cut_off = true;
+        if self.settings.local_clean() {
+            self.egress.forget(&self.status.egress);
         }
         if !self.remote.ever {
             // It was not the bit.

@@ -87,7 +87,8 @@ impl BridgeSettings {
         self.maximum_inflight.unwrap_or(usual)
     }
 
-    fn local_clean(&self) -> bool {
+    /// `local_cleansession`, or what stands for it.
+    pub(crate) fn local_clean(&self) -> bool {
         self.local_clean_session.unwrap_or(self.clean_session)
     }
 }

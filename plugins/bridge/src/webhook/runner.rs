@@ -197,6 +197,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
             identity: "",
             mark: false,
             keep_retain: true,
+            keep: true,
             keep_qos_0: true,
             pending_bytes: self.settings.pending_bytes,
         };
