@@ -31,8 +31,8 @@ pub use starting::Starting;
 pub struct Bridges {
     entrance: Entrance,
     running: Vec<Running>,
-    /// Those that were told to stop.
-    stopping: Vec<JoinHandle<()>>,
+    /// Those that were told to stop, by name.
+    stopping: Vec<(String, JoinHandle<()>)>,
 }
 
 struct Running {
@@ -97,8 +97,9 @@ impl Bridges {
                 }
                 earlier => {
                     let way = self.entrance.way(config, &label, number, access);
-                    let earlier = earlier.map(|running| running.thread);
                     let name = known.name.clone();
+                    let earlier = earlier.map(|running| running.thread);
+                    let earlier = earlier.or_else(|| self.take_stopping(&name));
                     let subscribed = wanted.far.subscribed();
                     match start(wanted, way, earlier) {
                         Ok(running) => {
@@ -114,21 +115,27 @@ impl Bridges {
             };
             self.running.push(running);
         }
-        self.stopping
-            .extend(before.into_iter().map(|gone| gone.thread));
-        self.stopping.retain(|thread| !thread.is_finished());
+        self.stopping.retain(|(_, thread)| !thread.is_finished());
+        self.stopping.extend(before.into_iter().map(Running::stop));
         starting
+    }
+
+    /// The one of this name that is about to end.
+    fn take_stopping(&mut self, name: &str) -> Option<JoinHandle<()>> {
+        let at = self.stopping.iter().position(|(its, _)| its == name)?;
+        Some(self.stopping.swap_remove(at).1)
     }
 
     /// Tells all to stop: they finish what is in flight, within 5 s.
     pub fn stop(&mut self) {
         let all = self.running.drain(..);
-        self.stopping.extend(all.map(|running| running.thread));
+        self.stopping.extend(all.map(Running::stop));
     }
 
     /// Whether all have stopped that were told to.
     pub fn are_stopped(&self) -> bool {
-        self.stopping.iter().all(JoinHandle::is_finished)
+        let mut threads = self.stopping.iter().map(|(_, thread)| thread);
+        threads.all(JoinHandle::is_finished)
     }
 
     /// How each does.
@@ -138,6 +145,13 @@ impl Bridges {
             BridgeFigures::of(&running.known.name, &running.status, runs)
         };
         self.running.iter().map(figures).collect()
+    }
+}
+
+impl Running {
+    /// Tells it to stop: its name, and what ends when it has.
+    fn stop(self) -> (String, JoinHandle<()>) {
+        (self.known.name, self.thread)
     }
 }
 
