@@ -132,8 +132,9 @@ impl Introduction {
             let Decoded::Packet { packet, length } = decoded else {
                 continue;
             };
+            let refuses = matches!(&packet, Packet::Connack(connack) if connack.reason.is_error());
             let greeting = connecting.receive(clock.now(), packet, &mut wire.output);
-            let connected = match greeting.map_err(|failure| refusal(&failure))? {
+            let connected = match greeting.map_err(|failure| refusal(&failure, refuses))? {
                 Greeting::Connected(connected) => connected,
                 Greeting::Challenge(_) => {
                     let why = "the broker asks for AUTH, which we did not offer";
@@ -202,15 +203,16 @@ fn refused(why: String, state: Option<SessionState>) -> Refused {
     Refused::unreached(why, state.unwrap_or_default())
 }
 
-fn refusal(failure: &Failure) -> (String, Doubt) {
-    let version = failure.reason == ReasonCode::UnsupportedProtocolVersion;
-    match failure.peers_fault() && !version {
-        true => (broke(failure), Doubt::None),
-        false => {
-            let doubt = if version { Doubt::Version } else { Doubt::None };
-            (format!("the broker refused us: {failure}"), doubt)
-        }
+/// Why there is no session: the broker `refuses`, or has broken the protocol.
+fn refusal(failure: &Failure, refuses: bool) -> (String, Doubt) {
+    if !refuses {
+        return (broke(failure), Doubt::None);
     }
+    let doubt = match failure.reason {
+        ReasonCode::UnsupportedProtocolVersion => Doubt::Version,
+        _ => Doubt::None,
+    };
+    (format!("the broker refused us: {failure}"), doubt)
 }
 
 /// Writes the CONNECT in `output` again, as a bridge's.

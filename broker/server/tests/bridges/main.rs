@@ -135,3 +135,12 @@ fn a_subscription_that_is_refused_is_named() {
         assert_eq!(near.metric(CONNECTED), 1);
     }
 }
+
+#[test]
+fn a_connection_that_is_refused_is_called_so() {
+    // Too few for the topic of its will.
+    let far = Daemon::with("limits.topic_levels = 2\n");
+    let mut near = bridged(far.listener(0).port(), "", BOTH);
+    let line = near.expect_log("bridge is not connected");
+    assert!(line.contains("why=\"the broker refused us: "), "{line}");
+}
