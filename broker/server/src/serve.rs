@@ -104,7 +104,7 @@ impl Broker {
         let admissions = Admissions::new();
         let dispatch = Rc::new(RefCell::new(router.dispatch(None, cells.clone())));
         let plugins = Plugins::start(config, &router, &dispatch)?;
-        let mut bridges = Bridges::new(Entrance::new(workers.clone(), &admissions));
+        let mut bridges = Bridges::new(Entrance::new(workers.clone(), router.clone(), &admissions));
         let shared = Arc::new(Shared {
             workers,
             router: router.clone(),

@@ -79,7 +79,7 @@ pub struct BridgeSettings {
     /// `bridge_outgoing_retain`: keep the RETAIN flag of what goes out.
     pub outgoing_retain: bool,
     /// `bridge_attempt_unsubscribe`: end subscriptions that an earlier configuration may have left
-    /// at topics that only go the other way.
+    /// in the other broker, at topics that only go the other way.
     pub attempt_unsubscribe: bool,
     /// `bridge_max_packet_size`: bytes of the largest packet sent to the other broker, besides what
     /// it says itself; larger messages are dropped, and counted.

@@ -9,7 +9,11 @@ use crate::settings::{Direction, TopicRule};
 
 /// The rules of a bridge, checked.
 #[derive(Debug)]
-pub(crate) struct Topics(Vec<Rule>);
+pub(crate) struct Topics {
+    rules: Vec<Rule>,
+    /// Filters that the session in our own broker has already.
+    pub known: Vec<String>,
+}
 
 #[derive(Debug)]
 struct Rule {
@@ -42,17 +46,17 @@ impl Topics {
     /// # Errors
     /// A rule that Mosquitto refuses, or whose topics are no filters.
     pub fn new(rules: &[TopicRule]) -> Result<Self, String> {
-        rules
-            .iter()
-            .map(Rule::new)
-            .collect::<Result<_, _>>()
-            .map(Topics)
+        let rules = rules.iter().map(Rule::new);
+        Ok(Topics {
+            rules: rules.collect::<Result<_, _>>()?,
+            known: Vec::new(),
+        })
     }
 
     /// What to subscribe to there, and with which QoS; a filter that several rules have comes once.
     pub fn subscriptions(&self, place: Place) -> Vec<(&str, Qos)> {
         let mut all: Vec<(&str, Qos)> = Vec::new();
-        for rule in self.0.iter().filter(|rule| rule.leaves(place)) {
+        for rule in self.rules.iter().filter(|rule| rule.leaves(place)) {
             let filter = rule.half(place).subscription.as_str();
             match all.iter_mut().find(|(known, _)| *known == filter) {
                 Some((_, qos)) => *qos = rule.qos.max(*qos),
@@ -65,9 +69,11 @@ impl Topics {
     /// What an earlier configuration may have subscribed to there, and this one does not want.
     pub fn unwanted(&self, place: Place) -> Vec<&str> {
         let wanted = self.subscriptions(place);
-        let others = self.0.iter().filter(|rule| !rule.leaves(place));
+        let others = self.rules.iter().filter(|rule| !rule.leaves(place));
+        let others = others.map(|rule| rule.half(place).subscription.as_str());
+        let known = self.known.iter().filter(|_| place == Place::Local);
         let mut unwanted: Vec<_> = others
-            .map(|rule| rule.half(place).subscription.as_str())
+            .chain(known.map(String::as_str))
             .filter(|filter| wanted.iter().all(|(known, _)| known != filter))
             .collect();
         unwanted.sort_unstable();
@@ -77,7 +83,7 @@ impl Topics {
 
     /// Whether a message may leave this place with QoS 2.
     pub fn exactly_once(&self, place: Place) -> bool {
-        let mut leaving = self.0.iter().filter(|rule| rule.leaves(place));
+        let mut leaving = self.rules.iter().filter(|rule| rule.leaves(place));
         leaving.any(|rule| rule.qos == Qos::ExactlyOnce)
     }
 
@@ -88,7 +94,7 @@ impl Topics {
     /// prefixes lets through what none renames.
     pub fn rename<'t>(&self, from: Place, topic: TopicName<'t>) -> Option<Cow<'t, str>> {
         let mut matched = false;
-        for rule in self.0.iter().filter(|rule| rule.leaves(from)) {
+        for rule in self.rules.iter().filter(|rule| rule.leaves(from)) {
             if !rule.half(from).matches(topic) {
                 continue;
             }
@@ -261,6 +267,9 @@ mod tests {
         assert_eq!(filters(Place::Remote), ["R/y", "R/z"]);
         assert_eq!(topics.unwanted(Place::Local), ["L/y"]);
         assert_eq!(topics.unwanted(Place::Remote), ["R/x", "elsewhere/z"]);
+        let known = ["L/x", "old"].map(String::from).into();
+        let topics = Topics { known, ..topics };
+        assert_eq!(topics.unwanted(Place::Local), ["L/y", "old"]);
     }
 
     #[test]

@@ -91,6 +91,12 @@ impl Webhook {
         Arc::clone(&self.status)
     }
 
+    /// Takes note of what its session in our own broker is subscribed to: what no topic wants is ended
+    /// there.
+    pub fn knows_subscriptions(&mut self, filters: Vec<String>) {
+        self.topics.known = filters;
+    }
+
     /// Ends once our own broker has answered all subscriptions: from then on the webhook misses
     /// nothing that others publish. With an error if it ended before.
     pub fn subscribed(&mut self) -> oneshot::Receiver<()> {

@@ -10,6 +10,7 @@ use dunlin_connection::{
     AdmissionLimits, Admissions, ConnectionLimits, ListenerAdmissions, ListenerContext,
 };
 use dunlin_net::{Accepted, Transport};
+use dunlin_router::Router;
 
 use crate::config::{Config, Listener};
 use crate::wiring;
@@ -24,12 +25,14 @@ const ADMITTED: AdmissionLimits = AdmissionLimits {
 /// Where bridges come in.
 pub struct Entrance {
     workers: Workers,
+    router: Arc<Router>,
     connections: Arc<ListenerAdmissions>,
 }
 
 /// One bridge's way in.
 pub struct Way {
     workers: Workers,
+    router: Arc<Router>,
     /// Which worker.
     number: usize,
     connections: Arc<ListenerAdmissions>,
@@ -38,9 +41,10 @@ pub struct Way {
 
 impl Entrance {
     /// Into these workers.
-    pub fn new(workers: Workers, admissions: &Arc<Admissions>) -> Self {
+    pub fn new(workers: Workers, router: Arc<Router>, admissions: &Arc<Admissions>) -> Self {
         Entrance {
             workers,
+            router,
             connections: admissions.listener(),
         }
     }
@@ -56,6 +60,7 @@ impl Entrance {
         };
         Arc::new(Way {
             workers: self.workers.clone(),
+            router: self.router.clone(),
             number,
             connections: self.connections.clone(),
             context: Arc::new(context),
@@ -78,6 +83,14 @@ impl Way {
         };
         self.workers.offer(self.number, arrival)?;
         Ok(near)
+    }
+
+    /// What the session with this client id is subscribed to.
+    pub fn subscriptions(&self, client_id: &str) -> Vec<String> {
+        let session = self.router.session(client_id);
+        let filters = session.map(|session| self.router.subscriptions_of(&session));
+        let filters = filters.unwrap_or_default().into_iter();
+        filters.map(String::from).collect()
     }
 
     /// Rules and terms of another configuration.

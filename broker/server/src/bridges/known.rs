@@ -128,6 +128,15 @@ impl Far {
         }
     }
 
+    /// Takes note of what its session in this broker is subscribed to.
+    pub fn knows_subscriptions(&mut self, filters: Vec<String>) {
+        match self {
+            Far::Broker(bridge) => bridge.knows_subscriptions(filters),
+            #[cfg(feature = "plugins")]
+            Far::Server(webhook) => webhook.knows_subscriptions(filters),
+        }
+    }
+
     /// Ends once it has subscribed in this broker; with an error if it ended before.
     pub fn subscribed(&mut self) -> oneshot::Receiver<()> {
         match self {

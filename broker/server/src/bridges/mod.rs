@@ -25,6 +25,7 @@ use entrance::Way;
 pub use figures::{BridgeFigures, TrafficFigures};
 use known::{Known, Wanted};
 use replaceable::Replaceable;
+use settings::local_client_id;
 pub use starting::Starting;
 
 /// The bridges and webhooks that run.
@@ -174,7 +175,10 @@ fn start(
     earlier: Option<JoinHandle<()>>,
 ) -> std::io::Result<Running> {
     let Wanted {
-        known, far, map, ..
+        known,
+        mut far,
+        map,
+        ..
     } = wanted;
     let (stop, stopped) = oneshot::channel::<()>();
     let (status, name) = (far.status(), known.name.clone());
@@ -183,6 +187,7 @@ fn start(
         move || {
             // Both have the same session: the one before ends first.
             let _ = earlier.map(JoinHandle::join);
+            far.knows_subscriptions(way.subscriptions(&local_client_id(&name)));
             let runtime = Builder::new_current_thread().enable_all().build();
             let ended = match runtime {
                 Ok(runtime) => runtime.block_on(far.run(&way, async {

@@ -76,7 +76,8 @@ section! {
         /// Whether MQTT 3 brokers are told that this is a bridge, so that they
         /// send nothing back. Turn it off for those that refuse it silently.
         pub try_private: bool = true,
-        /// Whether subscriptions that earlier settings left are ended.
+        /// Whether subscriptions are ended in the other broker that earlier
+        /// settings may have left, at topics that only go there.
         pub attempt_unsubscribe: bool = true,
         /// The longest packet sent there; longer messages are dropped and
         /// counted. MQTT 5 brokers say themselves what they take.

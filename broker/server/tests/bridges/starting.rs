@@ -75,6 +75,8 @@ fn what_is_published_after_a_reload_crosses() {
         let topic = format!("new{round}");
         here.publish(&topic, b"x", Qos::AtLeastOnce);
         while there.receive().publish().topic != topic {}
+        // Those of the rounds before are ended.
+        near.expect_metric("subscriptions", 1);
     }
 }
 

@@ -65,7 +65,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
         };
         side.subscribe(now, &self.topics, place, retained);
         // What is wanted stands before anything else is given up: nothing is missed in between.
-        if self.settings.attempt_unsubscribe {
+        if place == Place::Local || self.settings.attempt_unsubscribe {
             side.unsubscribe(now, &self.topics, place);
         }
         match place {

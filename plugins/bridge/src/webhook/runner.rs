@@ -165,6 +165,7 @@ impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
         // Retained messages come once: with a new session, or a filter that is new to it.
         let retained = RetainHandling::SendIfNew;
         side.subscribe(now, &self.topics, Place::Local, retained);
+        side.unsubscribe(now, &self.topics, Place::Local);
         self.local.up(side);
     }
 
