@@ -13,8 +13,8 @@
 //!
 //! So no message above QoS 0 is lost when either broker or this process restarts, as long as both
 //! sessions are kept. Messages may come twice: at QoS 1 as always; at QoS 2 only when this process
-//! ends without [`Bridge::run`] having been stopped, or when a broker loses the session in which a
-//! message was in flight.
+//! ends while a message is in flight, because [`Bridge::run`] was not stopped or the other broker
+//! did not answer within its last 5 s, or when a broker loses the session in which one was.
 //!
 //! Not here: WebSockets, enhanced authentication (AUTH), a store of its own.
 //!
