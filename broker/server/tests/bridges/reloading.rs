@@ -1,12 +1,13 @@
 //! Bridges that begin, change and end while the broker runs.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use dunlin_codec::{Qos, ReasonCode};
 use rustix::process::Signal;
 
 use super::daemon::{Daemon, LISTENER};
+use super::support::Client;
 use super::{BOTH, CONNECTED, bridge};
 
 pub fn reload(daemon: &mut Daemon, bridges: &str) {
@@ -93,19 +94,39 @@ fn a_broker_that_stops_says_so_to_the_other() {
 
 #[test]
 fn clients_are_told_that_the_broker_stops_though_a_bridge_hangs() {
-    // It accepts the bridge, and answers nothing more.
+    let (mut near, mut here, _far) = hanging();
+    near.signal(Signal::TERM);
+    here.expect_end(ReasonCode::ServerShuttingDown);
+    assert!(near.wait().success());
+}
+
+#[test]
+fn a_bridge_that_comes_back_waits_for_its_predecessors_end() {
+    let (mut near, _here, far) = hanging();
+    reload(&mut near, "");
+    near.configure(&format!("{LISTENER}{}", waiting(&far.0)));
+    near.signal(Signal::HUP);
+    // Otherwise it would take the session over from what is in flight.
+    near.expect_log("bridge stopped");
+    near.expect_log("bridge connected to its own broker");
+    near.expect_log("configuration reloaded");
+}
+
+/// A broker with something in flight on its bridge, which the far end never answers.
+fn hanging() -> (Daemon, Client, (TcpListener, TcpStream)) {
     let far = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = far.local_addr().expect("an address").port();
-    let topics = "{ filter = \"a\", qos = 1 }";
-    let bridge = bridge(port, "", topics);
-    let mut near = Daemon::start(&format!("drain_timeout = \"2s\"\n{LISTENER}{bridge}"));
+    let bridge = waiting(&far);
+    let near = Daemon::start(&format!("drain_timeout = \"2s\"\n{LISTENER}{bridge}"));
     let (mut hung, _) = far.accept().expect("the bridge");
     hung.write_all(&[0x20, 3, 0, 0, 0]).expect("it reads");
     near.expect_metric(CONNECTED, 1);
     let mut here = near.client("here");
     here.publish("a", b"x", Qos::AtLeastOnce);
     near.expect_metric("bridge_in_flight{bridge=\"cloud\"}", 2);
-    near.signal(Signal::TERM);
-    here.expect_end(ReasonCode::ServerShuttingDown);
-    assert!(near.wait().success());
+    (near, here, (far, hung))
+}
+
+fn waiting(far: &TcpListener) -> String {
+    let port = far.local_addr().expect("an address").port();
+    bridge(port, "", "{ filter = \"a\", qos = 1 }")
 }
