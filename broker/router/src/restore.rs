@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dunlin_metrics::{Cells, Counter};
-use dunlin_session::{Delivery, Message, Will};
+use dunlin_session::{Delivery, Message, SessionState, Will};
 use dunlin_time::{Now, Wall};
 use dunlin_topic::{Subscription, TopicName};
 
@@ -50,9 +50,16 @@ impl Router {
             .fetch_max(last.saturating_add(1), Ordering::Relaxed);
     }
 
-    /// Puts a session back, with its queue; what it has open is the store's to give. One that is
-    /// over by now ends at the next [`Router::run_due`].
-    pub fn restore(&self, session: RestoredSession, now: Now, cells: &Cells) {
+    /// Puts a session back, with its queue; what it has `open` is the store's to give later, of the
+    /// shared ones with their groups. One that is over by now ends at the next
+    /// [`Router::run_due`].
+    pub fn restore(
+        &self,
+        session: RestoredSession,
+        open: &mut SessionState,
+        now: Now,
+        cells: &Cells,
+    ) {
         let RestoredSession {
             number,
             client_id,
@@ -69,10 +76,8 @@ impl Router {
         for subscription in &subscriptions {
             self.restore_subscription(&subscriber, subscription);
         }
-        for delivery in queue
-            .iter_mut()
-            .filter(|delivery| delivery.shared.is_some())
-        {
+        let waiting = queue.iter_mut().chain(open.outbound.deliveries_mut());
+        for delivery in waiting.filter(|delivery| delivery.shared.is_some()) {
             delivery.shared = self
                 .find_group(&subscriptions, delivery)
                 .or(delivery.shared);

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -10,17 +11,18 @@ use std::time::Duration;
 use dunlin_codec::Qos;
 use dunlin_log::{MemoryDisk, Options};
 use dunlin_metrics::Registry;
-use dunlin_router::ports::{SessionTerms, Store};
+use dunlin_router::ports::{Reply, SessionTerms, Store};
 use dunlin_router::{
     AttachRequest, Attached, Dispatch, RestoredSession, RestoredSubscription, Router, Settings,
     Subscriber, TargetOptions,
 };
-use dunlin_session::{Delivery, Identifiers, Message, MessageParts, Will};
+use dunlin_session::{Delivery, Identifiers, Message, MessageParts, Outbound, SessionState, Will};
 use dunlin_store::Disk;
 use dunlin_time::{Clock, Wall};
 
 struct Broker {
     router: Arc<Router>,
+    store: Arc<dyn Store>,
     metrics: Arc<Registry>,
     dispatch: RefCell<Dispatch>,
 }
@@ -31,18 +33,25 @@ impl Broker {
         let files = Arc::new(MemoryDisk::default());
         let store = Disk::open(files, Options::default(), &mut |_| ()).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
-        let router = Router::new(Settings::default(), Clock::start(), store, metrics.clone());
+        let clock = Clock::start();
+        let router = Router::new(Settings::default(), clock, store.clone(), metrics.clone());
         let dispatch = RefCell::new(router.dispatch(Some(0), metrics.cells()));
         Broker {
             router,
+            store,
             metrics,
             dispatch,
         }
     }
 
     fn restore(&self, session: RestoredSession) {
+        self.restore_with(session, &mut SessionState::default());
+    }
+
+    fn restore_with(&self, session: RestoredSession, open: &mut SessionState) {
         let now = self.router.now();
-        self.router.restore(session, now, &self.metrics.cells());
+        let cells = self.metrics.cells();
+        self.router.restore(session, open, now, &cells);
     }
 
     async fn attach(&self, client_id: &str) -> Attached {
@@ -167,16 +176,24 @@ async fn mqtt_4_8_2_a_shared_message_still_knows_its_group() {
     let broker = Broker::new();
     let mut leaves = broker.session("leaves", 1);
     leaves.subscriptions = vec![subscription("$share/g/t/+")];
-    leaves.queue = vec![Delivery {
-        shared: Some(std::num::NonZeroU32::MAX),
-        ..delivery("t/1", b"shared")
-    }];
+    let shared = |payload| Delivery {
+        shared: Some(NonZeroU32::MAX),
+        ..delivery("t/1", payload)
+    };
+    leaves.queue = vec![shared(b"waits")];
+    let sent = (NonZeroU16::MIN, Some(shared(b"sent")));
+    let mut open = SessionState {
+        outbound: Outbound::restore([sent]),
+        ..SessionState::default()
+    };
     let stays = RestoredSession {
         number: 8,
         subscriptions: vec![subscription("$share/g/t/+")],
         ..broker.session("stays", 1)
     };
-    broker.restore(leaves);
+    broker.restore_with(leaves, &mut open);
+    let kept = broker.store.detach("leaves", open);
+    assert!(matches!(kept, Reply::Now(Ok(()))));
     broker.restore(stays);
     let stays = broker.attach("stays").await.subscriber;
     let clean = AttachRequest {
@@ -189,7 +206,7 @@ async fn mqtt_4_8_2_a_shared_message_still_knows_its_group() {
         worker: 0,
     };
     broker.router.attach(clean, &broker.dispatch).await.unwrap();
-    assert_eq!(payloads(&stays), [b"shared"]);
+    assert_eq!(payloads(&stays), [&b"sent"[..], b"waits"]);
 }
 
 #[tokio::test]

@@ -88,6 +88,12 @@ impl Outbound {
         self.inflight.len()
     }
 
+    /// Messages sent and not confirmed, oldest first.
+    pub fn deliveries_mut(&mut self) -> impl Iterator<Item = &mut Delivery> {
+        let entries = self.inflight.iter_mut();
+        entries.filter_map(|entry| entry.delivery.as_mut())
+    }
+
     /// Takes out what became too large for a new connection of the peer: it is dropped
     /// [MQTT-3.1.2-25].
     pub(crate) fn take_too_large(&mut self, channel: &Channel<'_>) -> Vec<(PacketId, Delivery)> {

@@ -43,13 +43,14 @@ impl Disk {
             // Half of the work is to find the messages of the queues.
             scope.spawn(move || find_sessions(image, now, &give));
             let mut queued = 0;
-            for (session, state) in take.iter().flatten() {
+            for (session, mut state) in take.iter().flatten() {
                 queued += session.queue.len() + state.outbound.unfinished();
+                let client_id = session.client_id.clone();
+                router.restore(session, &mut state, now, cells);
                 if state.outbound.unfinished() > 0 || !state.received.is_empty() {
                     // It answers at once.
-                    let _ = self.open.detach(&session.client_id, state);
+                    let _ = self.open.detach(&client_id, state);
                 }
-                router.restore(session, now, cells);
             }
             queued
         });
