@@ -519,6 +519,7 @@ fn what_a_plugin_is_told_is_printed_so_that_it_reads_as_the_same() {
         path = "one.wasm"
         sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
         [plugins.config]
+        a_table.before = "the others"
         limit = 1.5
         since = 1979-05-27
         large = 0xffffffffffffffffff

@@ -73,7 +73,7 @@ impl PartialEq for Node {
 }
 
 /// A value without a type of ours yet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Value {
     /// A string of a file.
     Text(String),
@@ -89,6 +89,29 @@ pub enum Value {
     Table(Vec<(String, Node)>),
     /// What TOML knows and no key of ours takes: a float or a date.
     Foreign(String),
+}
+
+/// The order of a table's keys means nothing.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Text(one), Value::Text(other))
+            | (Value::Raw(one), Value::Raw(other))
+            | (Value::Foreign(one), Value::Foreign(other)) => one == other,
+            (Value::Integer(one), Value::Integer(other)) => one == other,
+            (Value::Bool(one), Value::Bool(other)) => one == other,
+            (Value::List(one), Value::List(other)) => one == other,
+            (Value::Table(one), Value::Table(other)) => by_key(one) == by_key(other),
+            _ => false,
+        }
+    }
+}
+
+/// A table's entries in an order that does not depend on how it was written.
+pub fn by_key(entries: &[(String, Node)]) -> Vec<&(String, Node)> {
+    let mut entries: Vec<_> = entries.iter().collect();
+    entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    entries
 }
 
 impl fmt::Display for Value {

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value as Json};
 use super::collection::Override;
 use super::declare::{choices, section};
 use super::file;
-use super::node::{Node, Value};
+use super::node::{Node, Value, by_key};
 use super::quantity::ByteSize;
 use super::scalar::{Scalar, setting_from_scalar};
 use super::secret::Secret;
@@ -135,8 +135,15 @@ impl Scalar for Digest {
 setting_from_scalar!(Digest);
 
 /// A table whose keys somebody else knows.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Table(Vec<(String, Node)>);
+
+/// The order of keys means nothing.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        by_key(&self.0) == by_key(&other.0)
+    }
+}
 
 impl Setting for Table {
     fn expected() -> String {
