@@ -134,5 +134,6 @@ fn a_subscriber_that_does_not_read() {
         publisher.publish("trickle", b"x", Qos::AtLeastOnce);
         quick.expect_message("trickle", b"x");
     }
-    assert!(daemon.metric("clients_connected") == 2);
+    daemon.expect_metric("connections_closed_total", 1);
+    assert_eq!(daemon.metric("clients_connected"), 2);
 }
