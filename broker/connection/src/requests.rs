@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use dunlin_codec::{PropertiesBuf, Publish, Qos, ReasonCode};
 use dunlin_metrics::Counter;
 use dunlin_router::{Origin, Publication, Published};
-use dunlin_session::{Acknowledgement, Failure, Incoming, Request, ResolvedTopic};
+use dunlin_session::{Acknowledgement, Failure, Incoming, MessageParts, Request, ResolvedTopic};
 use dunlin_time::Now;
 use dunlin_topic::TopicName;
 
@@ -182,7 +180,7 @@ impl Connection {
             let summary = properties.publish_summary();
             publication.expires = summary
                 .message_expiry_interval
-                .map(|seconds| now.wall + Duration::from_secs(seconds.into()));
+                .map(|interval| MessageParts::expires(interval, now.wall));
             publication.forwarded = match summary.all_forwardable {
                 true => properties.as_bytes(),
                 false => {

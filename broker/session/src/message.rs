@@ -1,6 +1,7 @@
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use dunlin_codec::{PacketType, Properties, PropertyPlace, Qos};
 use dunlin_time::Wall;
@@ -41,6 +42,15 @@ pub struct MessageParts<'a> {
     pub forwarded: &'a [u8],
     /// The application's bytes.
     pub payload: &'a [u8],
+}
+
+impl MessageParts<'_> {
+    /// When a message is dropped undelivered that is published at `now` with this Message Expiry
+    /// Interval, in seconds (3.3.2.3.3). One of 0 is meant for whoever is there: it lasts the
+    /// second that they need to get it.
+    pub fn expires(interval: u32, now: Wall) -> Wall {
+        now + Duration::from_secs(interval.max(1).into())
+    }
 }
 
 impl Message {

@@ -43,7 +43,7 @@ impl Will {
             retain: self.retain,
             expires: self
                 .expiry
-                .map(|seconds| wall + Duration::from_secs(seconds.into())),
+                .map(|interval| MessageParts::expires(interval, wall)),
             topic,
             forwarded: &self.forwarded,
             payload: &self.payload,

@@ -332,6 +332,29 @@ fn mqtt5_3_3_2_5_messages_expire_while_they_wait_and_not_once_sent() {
 }
 
 #[test]
+fn mqtt5_3_3_2_3_3_an_expiry_of_zero_is_for_whoever_is_there() {
+    let broker = Broker::shared();
+    let (name, topic) = (fresh("client"), fresh("topic"));
+    let (mut away, _) = Client::resuming(&broker, Version::Mqtt5, &name);
+    away.subscribe(&topic, Qos::AtLeastOnce);
+    away.lose();
+    let mut here = Client::clean(&broker, Version::Mqtt5, &fresh("client"));
+    here.subscribe(&topic, Qos::AtLeastOnce);
+    let properties = properties(&[Property::MessageExpiryInterval(0)]);
+    here.publish_packet(&Publish {
+        topic: &topic,
+        payload: b"now",
+        qos: Qos::AtLeastOnce,
+        properties: properties.as_properties(),
+        ..Publish::default()
+    });
+    here.expect_message(&topic, b"now");
+    sleep(Duration::from_millis(1100));
+    let (mut late, _) = Client::resuming(&broker, Version::Mqtt5, &name);
+    late.ping();
+}
+
+#[test]
 fn mqtt5_3_3_2_5_retained_messages_expire() {
     let broker = Broker::shared();
     let (short, long) = (fresh("topic"), fresh("topic"));
