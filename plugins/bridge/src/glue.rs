@@ -23,7 +23,9 @@ use dunlin_time::{Clock, Monotonic, Now};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::Bridge;
 use crate::link::{Link, Turn};
+use crate::local::Local;
 use crate::map::Map;
 use crate::pipe::Pipe;
 use crate::remote::Dialer;
@@ -73,15 +75,15 @@ pub(crate) struct Glue<L> {
 }
 
 impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
-    pub fn new(
-        settings: BridgeSettings,
-        topics: Topics,
-        map: Arc<dyn Map>,
-        status: Arc<Status>,
-        dialer: Arc<Dialer>,
-        connect_local: L,
-        subscribed: Option<oneshot::Sender<()>>,
-    ) -> Self {
+    pub fn new(bridge: Bridge, local: Local<L>) -> Self {
+        let Bridge {
+            settings,
+            mut topics,
+            dialer,
+            map,
+            status,
+        } = bridge;
+        topics.known = local.known;
         let mut remote = Link::new(settings.restart);
         remote.idle = matches!(settings.start, Start::Lazy { .. });
         let mut glue = Glue {
@@ -102,13 +104,13 @@ impl<L: Fn() -> io::Result<UnixStream>> Glue<L> {
             probe_at: Monotonic(0),
             probe: None,
             stopping: false,
-            subscribed,
+            subscribed: local.subscribed,
             settings,
             topics,
             map,
             status,
             dialer,
-            connect_local,
+            connect_local: local.open,
         };
         glue.private = glue.may_be_private();
         glue

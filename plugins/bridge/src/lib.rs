@@ -36,6 +36,7 @@ mod glue;
 mod greeting;
 mod intake;
 mod link;
+mod local;
 mod map;
 mod pipe;
 mod remote;
@@ -53,13 +54,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 pub use dunlin_codec::{PropertiesBuf, Qos, Version};
+pub use local::Local;
 pub use map::{Fault, Identity, Map, Mapped};
 pub use settings::{BridgeSettings, Direction, Restart, Start, TlsSettings, TopicRule};
 pub use status::{Status, Traffic};
 #[cfg(feature = "webhooks")]
 pub use webhook::{Webhook, WebhookSettings};
-
-use tokio::sync::oneshot;
 
 use glue::Glue;
 use remote::Dialer;
@@ -72,7 +72,6 @@ pub struct Bridge {
     dialer: Arc<Dialer>,
     map: Arc<dyn Map>,
     status: Arc<Status>,
-    subscribed: Option<oneshot::Sender<()>>,
 }
 
 impl Bridge {
@@ -90,7 +89,6 @@ impl Bridge {
             dialer,
             map,
             status: Arc::default(),
-            subscribed: None,
             settings,
         })
     }
@@ -100,41 +98,16 @@ impl Bridge {
         Arc::clone(&self.status)
     }
 
-    /// Takes note of what its session in our own broker is subscribed to: what no rule wants is ended
-    /// there.
-    pub fn knows_subscriptions(&mut self, filters: Vec<String>) {
-        self.topics.known = filters;
-    }
-
-    /// Ends once our own broker has answered all subscriptions: from then on the bridge misses
-    /// nothing that others publish. With an error if it ended before.
-    pub fn subscribed(&mut self) -> oneshot::Receiver<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.subscribed = Some(sender);
-        receiver
-    }
-
-    /// Runs until `stop`, and then waits up to 5 s for what is in flight. `local` opens a
-    /// connection to our own broker, without waiting; it is asked again when one breaks. Needs a
-    /// tokio runtime with I/O and time.
+    /// Runs until `stop`, and then waits up to 5 s for what is in flight. Needs a tokio runtime
+    /// with I/O and time.
     ///
     /// # Errors
     /// The connection of a bridge with [`Start::Once`] failed: why.
     pub async fn run(
         self,
-        local: impl Fn() -> io::Result<UnixStream>,
+        local: Local<impl Fn() -> io::Result<UnixStream>>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), String> {
-        let Bridge {
-            settings,
-            topics,
-            dialer,
-            map,
-            status,
-            subscribed,
-        } = self;
-        Glue::new(settings, topics, map, status, dialer, local, subscribed)
-            .run(stop)
-            .await
+        Glue::new(self, local).run(stop).await
     }
 }

@@ -40,10 +40,9 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 pub use settings::WebhookSettings;
 
+use crate::local::Local;
 use crate::map::Map;
 use crate::status::Status;
 use crate::topics::Topics;
@@ -59,7 +58,6 @@ pub struct Webhook {
     keys: Keys,
     map: Arc<dyn Map>,
     status: Arc<Status>,
-    subscribed: Option<oneshot::Sender<()>>,
 }
 
 impl Webhook {
@@ -80,7 +78,6 @@ impl Webhook {
             keys,
             map,
             status: Arc::default(),
-            subscribed: None,
             settings,
         })
     }
@@ -91,30 +88,15 @@ impl Webhook {
         Arc::clone(&self.status)
     }
 
-    /// Takes note of what its session in our own broker is subscribed to: what no topic wants is ended
-    /// there.
-    pub fn knows_subscriptions(&mut self, filters: Vec<String>) {
-        self.topics.known = filters;
-    }
-
-    /// Ends once our own broker has answered all subscriptions: from then on the webhook misses
-    /// nothing that others publish. With an error if it ended before.
-    pub fn subscribed(&mut self) -> oneshot::Receiver<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.subscribed = Some(sender);
-        receiver
-    }
-
     /// Runs until `stop`; a request that is open then has 5 s, and what was not sent stays in the
-    /// session, but for QoS 0. `local` opens a connection to our own broker, without waiting; it is
-    /// asked again when one breaks. Needs a tokio runtime with I/O and time, and uses one of its
-    /// threads for what blocks. Dropped, it ends an open request at once.
+    /// session, but for QoS 0. Needs a tokio runtime with I/O and time, and uses one of its threads
+    /// for what blocks. Dropped, it ends an open request at once.
     ///
     /// # Errors
     /// None: it goes on until it is stopped.
     pub async fn run(
         self,
-        local: impl Fn() -> io::Result<UnixStream>,
+        local: Local<impl Fn() -> io::Result<UnixStream>>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), String> {
         Runner::new(self, local).run(stop).await;

@@ -1,15 +1,15 @@
 //! What a bridge or webhook is made from: it stays while this does.
 
+use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use dunlin_bridge::{Bridge, BridgeSettings, Status};
+use dunlin_bridge::{Bridge, BridgeSettings, Local, Status};
 #[cfg(feature = "plugins")]
 use dunlin_bridge::{Webhook, WebhookSettings};
-use tokio::sync::oneshot;
 
-use super::entrance::Way;
 use super::replaceable::Replaceable;
 use super::settings;
 use crate::config::{self, Config};
@@ -128,33 +128,19 @@ impl Far {
         }
     }
 
-    /// Takes note of what its session in this broker is subscribed to.
-    pub fn knows_subscriptions(&mut self, filters: Vec<String>) {
-        match self {
-            Far::Broker(bridge) => bridge.knows_subscriptions(filters),
-            #[cfg(feature = "plugins")]
-            Far::Server(webhook) => webhook.knows_subscriptions(filters),
-        }
-    }
-
-    /// Ends once it has subscribed in this broker; with an error if it ended before.
-    pub fn subscribed(&mut self) -> oneshot::Receiver<()> {
-        match self {
-            Far::Broker(bridge) => bridge.subscribed(),
-            #[cfg(feature = "plugins")]
-            Far::Server(webhook) => webhook.subscribed(),
-        }
-    }
-
     /// Runs until `stop`.
     ///
     /// # Errors
     /// It was to connect once, and that is over: why.
-    pub async fn run(self, way: &Way, stop: impl Future<Output = ()>) -> Result<(), String> {
+    pub async fn run(
+        self,
+        local: Local<impl Fn() -> io::Result<UnixStream>>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), String> {
         match self {
-            Far::Broker(bridge) => bridge.run(|| way.open(), stop).await,
+            Far::Broker(bridge) => bridge.run(local, stop).await,
             #[cfg(feature = "plugins")]
-            Far::Server(webhook) => webhook.run(|| way.open(), stop).await,
+            Far::Server(webhook) => webhook.run(local, stop).await,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use dunlin_auth::{Access, AclFile, AllowAnonymous};
-use dunlin_bridge::Status;
+use dunlin_bridge::{Local, Status};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
@@ -85,7 +85,7 @@ impl Bridges {
     pub fn run(&mut self, config: &Config, plugins: &Plugins, prepared: Vec<Prepared>) -> Starting {
         let mut starting = Starting::default();
         let mut before = std::mem::take(&mut self.running);
-        for (number, Prepared { mut wanted, access }) in prepared.into_iter().enumerate() {
+        for (number, Prepared { wanted, access }) in prepared.into_iter().enumerate() {
             let known = &wanted.known;
             let label = config::bridge::label(&known.name);
             let access = plugins.join_bridge(access, &label);
@@ -101,9 +101,8 @@ impl Bridges {
                     let name = known.name.clone();
                     let earlier = earlier.map(|running| running.thread);
                     let earlier = earlier.or_else(|| self.take_stopping(&name));
-                    let subscribed = wanted.far.subscribed();
                     match start(wanted, way, earlier) {
-                        Ok(running) => {
+                        Ok((running, subscribed)) => {
                             starting.add(name, subscribed);
                             running
                         }
@@ -169,17 +168,20 @@ fn access(config: &Config, user: Option<&String>, generation: u32) -> Result<Acc
     Ok(access.with_authorizer(Arc::new(rules)))
 }
 
+/// Gives with it what ends once it has subscribed in this broker, or is gone.
 fn start(
     wanted: Wanted,
     way: Arc<Way>,
     earlier: Option<JoinHandle<()>>,
-) -> std::io::Result<Running> {
+) -> std::io::Result<(Running, oneshot::Receiver<()>)> {
     let Wanted {
-        known,
-        mut far,
-        map,
-        ..
+        known, far, map, ..
     } = wanted;
+    let mut local = Local::new({
+        let way = way.clone();
+        move || way.open()
+    });
+    let subscribed = local.subscribed();
     let (stop, stopped) = oneshot::channel::<()>();
     let (status, name) = (far.status(), known.name.clone());
     let thread = std::thread::Builder::new().name("bridge".into()).spawn({
@@ -187,10 +189,10 @@ fn start(
         move || {
             // Both have the same session: the one before ends first.
             let _ = earlier.map(JoinHandle::join);
-            far.knows_subscriptions(way.subscriptions(&local_client_id(&name)));
+            local.knows(way.subscriptions(&local_client_id(&name)));
             let runtime = Builder::new_current_thread().enable_all().build();
             let ended = match runtime {
-                Ok(runtime) => runtime.block_on(far.run(&way, async {
+                Ok(runtime) => runtime.block_on(far.run(local, async {
                     let _ = stopped.await;
                 })),
                 Err(error) => Err(error.to_string()),
@@ -200,12 +202,13 @@ fn start(
             }
         }
     })?;
-    Ok(Running {
+    let running = Running {
         known,
         way,
         map,
         status,
         thread,
         _stop: stop,
-    })
+    };
+    Ok((running, subscribed))
 }

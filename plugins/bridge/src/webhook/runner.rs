@@ -26,6 +26,7 @@ use crate::backoff::Backoff;
 use crate::greeting::{Greeted, Refused};
 use crate::intake::{Gate, Intake};
 use crate::link::{Link, Turn};
+use crate::local::Local;
 use crate::map::{Map, Mapped};
 use crate::status::Status;
 use crate::topics::{Place, Topics};
@@ -65,16 +66,16 @@ pub(crate) struct Runner<L> {
 }
 
 impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
-    pub fn new(webhook: Webhook, connect_local: L) -> Self {
+    pub fn new(webhook: Webhook, local: Local<L>) -> Self {
         let Webhook {
             settings,
-            topics,
+            mut topics,
             poster,
             keys,
             map,
             status,
-            subscribed,
         } = webhook;
+        topics.known = local.known;
         Runner {
             clock: Clock::start(),
             local: Link::to_own_broker(),
@@ -87,14 +88,14 @@ impl<L: Fn() -> io::Result<UnixStream>> Runner<L> {
             silent_until: Monotonic(0),
             untold: 0,
             stopping: false,
-            subscribed,
+            subscribed: local.subscribed,
             settings,
             topics,
             map,
             status,
             poster,
             keys,
-            connect_local,
+            connect_local: local.open,
         }
     }
 

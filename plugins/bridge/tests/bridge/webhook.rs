@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dunlin_bridge::{Identity, Map, Qos, Restart, Webhook, WebhookSettings};
+use dunlin_bridge::{Identity, Local, Map, Qos, Restart, Webhook, WebhookSettings};
 use dunlin_session::client::Options;
 
 use crate::peer::Peer;
@@ -40,7 +40,8 @@ fn mapped(settings: &WebhookSettings, near: &Near, map: Arc<dyn Map>) -> Running
     let webhook = Webhook::new(settings.clone(), map).expect("good settings");
     let near = near.socket();
     let running = Running::spawn(webhook.status(), async move |stopped| {
-        webhook.run(|| UnixStream::connect(&near), stopped).await
+        let local = Local::new(|| UnixStream::connect(&near));
+        webhook.run(local, stopped).await
     });
     until("its own broker", || {
         running.status.local_connected.load(Ordering::Relaxed)

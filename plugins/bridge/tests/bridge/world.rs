@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use dunlin_bridge::{
-    Bridge, BridgeSettings, Direction, Identity, Map, Qos, Restart, Status, TopicRule,
+    Bridge, BridgeSettings, Direction, Identity, Local, Map, Qos, Restart, Status, TopicRule,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -227,7 +227,8 @@ impl Running {
     pub fn mapped(settings: BridgeSettings, near: PathBuf, map: Arc<dyn Map>) -> Running {
         let bridge = Bridge::new(settings, map).expect("good settings");
         Running::spawn(bridge.status(), async move |stopped| {
-            bridge.run(|| UnixStream::connect(&near), stopped).await
+            let local = Local::new(|| UnixStream::connect(&near));
+            bridge.run(local, stopped).await
         })
     }
 

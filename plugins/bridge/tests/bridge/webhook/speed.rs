@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Instant;
 
-use dunlin_bridge::{Identity, Qos, Webhook, WebhookSettings};
+use dunlin_bridge::{Identity, Local, Qos, Webhook, WebhookSettings};
 
 use super::hook;
 use crate::peer::{Peer, lasting};
@@ -30,7 +30,8 @@ fn speed() {
         let webhook = Webhook::new(settings, Arc::new(Identity)).expect("good settings");
         let path = near.directory().join("mqtt");
         let running = Running::spawn(webhook.status(), async move |stopped| {
-            webhook.run(|| UnixStream::connect(&path), stopped).await
+            let local = Local::new(|| UnixStream::connect(&path));
+            webhook.run(local, stopped).await
         });
         let status = running.status.clone();
         until("its own broker", || {
