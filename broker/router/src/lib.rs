@@ -304,7 +304,7 @@ impl Router {
 
     /// Empties the largest queues of sessions, until half of what was queued is gone: the process
     /// is over its memory budget. What is on disk was acknowledged, and stays.
-    pub fn shed_largest_queues(&self) {
+    pub fn shed_largest_queues(&self, cells: &Cells) {
         let mut queues: Vec<_> = self
             .directory
             .list(usize::MAX)
@@ -329,6 +329,7 @@ impl Router {
                 .sum();
             let messages = dropped.len();
             tracing::warn!(client_id = %subscriber.client_id, messages, bytes, "queue dropped to save memory");
+            cells.add(Counter::DroppedMemory, messages as u64);
             shed += bytes;
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dunlin_codec::Qos;
 use dunlin_log::{MemoryDisk, Options};
-use dunlin_metrics::Registry;
+use dunlin_metrics::{Counter, Registry};
 use dunlin_router::ports::{Reply, SessionTerms, Store};
 use dunlin_router::{
     AttachRequest, Attached, Dispatch, RestoredSession, RestoredSubscription, Router, Settings,
@@ -219,7 +219,9 @@ async fn what_is_on_disk_is_not_dropped_to_save_memory() {
     };
     session.queue = vec![delivery("a", b"QoS 0"), stored, delivery("a", b"more")];
     broker.restore(session);
-    broker.router.shed_largest_queues();
+    let cells = broker.metrics.cells();
+    broker.router.shed_largest_queues(&cells);
+    assert_eq!(cells.get(Counter::DroppedMemory), 2);
     let attached = broker.attach("a").await;
     assert_eq!(payloads(&attached.subscriber), [b"acknowledged"]);
     assert_eq!(attached.subscriber.queued_bytes(), 0);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::task::{Context, Wake, Waker};
 
 use dunlin_codec::{Qos, RetainHandling, SubscriptionOptions};
 use dunlin_metrics::Registry;
@@ -456,4 +456,21 @@ async fn who_falls_behind_is_waited_for_until_somebody_gives_up() {
         [(); 6].map(|()| is_crowded(&broker.dispatch)).last(),
         Some(&true)
     );
+    // So has one whose queue was dropped to save memory; those who waited are told.
+    let told = Arc::new(Told::default());
+    assert!(slow.wait_for_room(&limits, &told.clone().into()));
+    broker
+        .router
+        .shed_largest_queues(broker.dispatch.borrow().cells());
+    assert!(told.0.load(Ordering::Relaxed));
+    assert!(!slow.wait_for_room(&limits, Waker::noop()));
+}
+
+#[derive(Default)]
+struct Told(AtomicBool);
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

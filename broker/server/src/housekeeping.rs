@@ -46,7 +46,7 @@ pub async fn retained(router: Arc<Router>) {
 }
 
 /// Watches the process' memory against its budget, for ever.
-pub async fn memory(router: Arc<Router>, config: &Config) {
+pub async fn memory(router: Arc<Router>, config: &Config, dispatch: &RefCell<Dispatch>) {
     let total = total_memory().unwrap_or(u64::MAX);
     let Some(budget) = config.limits.memory.bytes(total) else {
         router.set_short_of_memory(false);
@@ -73,7 +73,7 @@ pub async fn memory(router: Arc<Router>, config: &Config) {
         }
         if short && shed.is_none_or(|at: Instant| at.elapsed() >= SHED_PAUSE) {
             shed = Some(Instant::now());
-            router.shed_largest_queues();
+            router.shed_largest_queues(dispatch.borrow().cells());
             allocator::give_back();
         }
     }

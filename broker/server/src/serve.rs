@@ -175,7 +175,7 @@ impl Broker {
                     signal = signals.next() => signal,
                     () = watch.changed() => Wake::Reload(None),
                     Some(reply) = self.reloads.recv() => Wake::Reload(Some(reply)),
-                    () = housekeeping::memory(router.clone(), config) => continue,
+                    () = housekeeping::memory(router.clone(), config, dispatch) => continue,
                     () = housekeeping::system_topics(router.clone(), interval, listeners, dispatch) => continue,
                 }
             };

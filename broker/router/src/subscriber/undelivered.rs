@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 use std::time::Duration;
 
 use dunlin_session::Delivery;
@@ -36,9 +37,16 @@ impl Subscriber {
         self.expires
             .store(next.map_or(NEVER, |at| at.0), Ordering::Relaxed);
         inbox.queue = kept;
-        if !expired.is_empty() {
-            self.full.store(false, Ordering::Relaxed);
+        if expired.is_empty() {
+            return expired;
         }
+        self.full.store(false, Ordering::Relaxed);
+        let waiting = match inbox.queue.len() < expired.len() {
+            true => self.drained(&mut inbox),
+            false => Vec::new(),
+        };
+        drop(inbox);
+        waiting.into_iter().for_each(Waker::wake);
         expired
     }
 
@@ -69,6 +77,9 @@ impl Subscriber {
         inbox.bytes -= memory.sum::<usize>();
         inbox.queue = kept;
         self.full.store(false, Ordering::Relaxed);
+        let waiting = self.drained(&mut inbox);
+        drop(inbox);
+        waiting.into_iter().for_each(Waker::wake);
         dropped
     }
 }
