@@ -1,3 +1,5 @@
+//! One client with a session: what its connection owns, and its loop.
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;

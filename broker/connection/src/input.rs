@@ -1,3 +1,5 @@
+//! From the socket to packets: what a turn reads, and who keeps what is incomplete.
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! From bytes to the socket, as far as it takes them.
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;

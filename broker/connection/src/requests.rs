@@ -1,3 +1,5 @@
+//! What a packet asks of the broker: publishing, and what follows from it.
+
 use dunlin_codec::{PropertiesBuf, Publish, Qos, ReasonCode};
 use dunlin_metrics::Counter;
 use dunlin_router::{Origin, Publication, Published};

@@ -1,3 +1,5 @@
+//! SUBSCRIBE and UNSUBSCRIBE: asked of the rules, done by the router, answered.
+
 use dunlin_auth::{Coverage, Decision, Subscribing};
 use dunlin_codec::{
     Properties, ReasonCode, ReasonCodesBuf, Subscribe, SubscriptionOptions, Unsubscribe,

@@ -1,3 +1,5 @@
+//! One turn of a connection: read, handle, deliver, write.
+
 use std::task::{Context, Poll};
 
 use dunlin_codec::{Qos, ReasonCode};

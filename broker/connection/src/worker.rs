@@ -1,3 +1,5 @@
+//! One thread with its connections.
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;

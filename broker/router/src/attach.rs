@@ -1,3 +1,5 @@
+//! A client comes: its session is found, taken over, or begun.
+
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! A client goes: its session waits, expires or ends, and its will is published.
+
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,7 +16,7 @@ pub(crate) struct Lane {
     /// The worker's number; threads that own no connections share the number after the last.
     pub thread: u16,
     pub cells: Arc<Cells>,
-    /// Workers that got mail since the last [`Dispatch::flush`].
+    /// Workers that got mail since the last [`Dispatch::flush`](crate::Dispatch::flush).
     pub to_ring: Vec<u16>,
     /// Deliveries to be recorded, with a place in the queues of ...
     pub queued: Vec<Queued>,

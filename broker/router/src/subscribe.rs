@@ -1,3 +1,5 @@
+//! Subscriptions come and go, and retained messages follow them.
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! `dunlin passwd`: users of a password file.
+
 use std::io::{BufRead, Read};
 
 use dunlin_auth::{Edit, delete_user, set_password};

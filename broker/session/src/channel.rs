@@ -6,7 +6,7 @@ use dunlin_time::Wall;
 use crate::Delivery;
 use crate::alias::OutgoingAliases;
 
-/// What the peer of an [`Outbound`] can take.
+/// What the peer of an [`Outbound`](crate::Outbound) can take.
 #[derive(Debug)]
 pub struct Channel<'a> {
     pub version: Version,

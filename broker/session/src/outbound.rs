@@ -81,7 +81,7 @@ impl Outbound {
     }
 
     /// How many deliveries of QoS 1 or 2 may be sent now; none while some of an earlier connection
-    /// wait to be sent again, or while [`INFLIGHT_BYTES`] are in flight.
+    /// wait to be sent again, or while 4 MiB are in flight.
     pub fn room(&self) -> usize {
         let all_sent = usize::from(self.sent) == self.inflight.len();
         match all_sent && self.bytes < INFLIGHT_BYTES {

@@ -1,3 +1,5 @@
+//! Timers by the million: setting and clearing one costs the same however many there are.
+
 use std::time::Duration;
 
 use crate::Monotonic;
