@@ -14,14 +14,6 @@ use rustls::{
 
 use crate::settings::TlsSettings;
 
-/// Where distributions keep what they trust.
-const SYSTEM: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 /// # Errors
 /// A file that cannot be read or holds something else, or a key that is not the certificate's.
 pub(crate) fn config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String> {
@@ -68,15 +60,19 @@ fn roots(paths: &[PathBuf]) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
-/// The certificates in these files and directories; without any, those that the system trusts.
+/// The certificates in these files and directories; without any, those that the system trusts, or
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` if they are set.
 ///
 /// # Errors
 /// A file that cannot be read, holds something else, or a certificate that is no authority's.
 pub(crate) fn authorities(paths: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, String> {
     if paths.is_empty() {
-        let bundle = SYSTEM.iter().map(Path::new).find(|path| path.is_file());
-        let bundle = bundle.ok_or("tls: this system has no list of authorities; name some")?;
-        return certificates(bundle);
+        let found = rustls_native_certs::load_native_certs();
+        return match (found.certs.is_empty(), found.errors.first()) {
+            (false, _) => Ok(found.certs),
+            (true, Some(error)) => Err(format!("tls: what this system trusts: {error}")),
+            (true, None) => Err("tls: this system trusts no authority; name some".into()),
+        };
     }
     let mut all = Vec::new();
     for path in paths {

@@ -11,6 +11,7 @@ mod mosquitto;
 mod reloading;
 mod restarts;
 mod starting;
+mod trust;
 mod webhook;
 
 use daemon::{Daemon, LISTENER};
