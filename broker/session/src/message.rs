@@ -238,6 +238,9 @@ mod tests {
         assert_eq!(message.publisher(), 7);
         assert_eq!(message.qos(), Qos::AtLeastOnce);
         assert_eq!(message.topic_bytes(), b"a/b");
+        assert_eq!(message.stored_as(), None);
+        message.set_stored_as(NonZeroU64::MAX);
+        assert_eq!(message.stored_as(), Some(NonZeroU64::MAX));
         assert_eq!(message.expires(), Some(Wall(9)));
         assert!(message.retain());
     }
