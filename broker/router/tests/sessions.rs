@@ -464,6 +464,14 @@ async fn who_falls_behind_is_waited_for_until_somebody_gives_up() {
         .shed_largest_queues(broker.dispatch.borrow().cells());
     assert!(told.0.load(Ordering::Relaxed));
     assert!(!slow.wait_for_room(&limits, Waker::noop()));
+    // And one whose queue was full of what has expired.
+    for _ in 0..10 {
+        broker.publish_expired("t", b"old");
+    }
+    let told = Arc::new(Told::default());
+    assert!(slow.wait_for_room(&limits, &told.clone().into()));
+    assert_eq!(broker.publish(&broker.dispatch, "t", b"new").full, 0);
+    assert!(told.0.load(Ordering::Relaxed));
 }
 
 #[derive(Default)]
