@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use dunlin_session::Delivery;
 use dunlin_time::Wall;
+use parking_lot::MutexGuard;
 
 use super::Subscriber;
+use super::inbox::Inbox;
 
 /// Among milliseconds of [`Wall`].
 pub(super) const NEVER: u64 = u64::MAX;
@@ -23,31 +25,43 @@ impl Subscriber {
 
     /// Takes what has expired out of the queue.
     pub(crate) fn take_expired(&self, now: Wall) -> VecDeque<Delivery> {
-        let mut inbox = self.inbox.lock();
-        let queue = std::mem::take(&mut inbox.queue);
-        let (expired, kept): (VecDeque<_>, VecDeque<_>) = queue
-            .into_iter()
-            .partition(|delivery| delivery.message.expires().is_some_and(|at| at <= now));
-        let memory = expired.iter().map(|delivery| delivery.message.memory());
-        inbox.bytes -= memory.sum::<usize>();
-        let next = kept
-            .iter()
-            .filter_map(|delivery| delivery.message.expires());
-        let next = next.min().map(|at| at.max(now + BETWEEN_SEARCHES));
+        let inbox = self.inbox.lock();
+        let expiries = inbox.queue.iter().filter_map(|it| it.message.expires());
+        let next = expiries.filter(|at| *at > now).min();
+        let next = next.map(|at| at.max(now + BETWEEN_SEARCHES));
         self.expires
             .store(next.map_or(NEVER, |at| at.0), Ordering::Relaxed);
+        let is_over = |delivery: &Delivery| delivery.message.expires().is_some_and(|at| at <= now);
+        self.take_out(inbox, is_over)
+    }
+
+    /// Empties the queue of what no store has promised to keep: memory is short.
+    pub(crate) fn drain(&self) -> VecDeque<Delivery> {
+        self.take_out(self.inbox.lock(), |delivery| !delivery.stored)
+    }
+
+    /// Takes what `goes` out of the queue. Who waits for room is woken when that was most of it.
+    fn take_out(
+        &self,
+        mut inbox: MutexGuard<'_, Inbox>,
+        goes: impl Fn(&Delivery) -> bool,
+    ) -> VecDeque<Delivery> {
+        let queue = std::mem::take(&mut inbox.queue);
+        let (gone, kept): (VecDeque<_>, VecDeque<_>) = queue.into_iter().partition(goes);
+        let memory = gone.iter().map(|delivery| delivery.message.memory());
+        inbox.bytes -= memory.sum::<usize>();
         inbox.queue = kept;
-        if expired.is_empty() {
-            return expired;
+        if gone.is_empty() {
+            return gone;
         }
         self.full.store(false, Ordering::Relaxed);
-        let waiting = match inbox.queue.len() < expired.len() {
+        let waiting = match inbox.queue.len() < gone.len() {
             true => self.drained(&mut inbox),
             false => Vec::new(),
         };
         drop(inbox);
         waiting.into_iter().for_each(Waker::wake);
-        expired
+        gone
     }
 
     #[inline]
@@ -65,22 +79,6 @@ impl Subscriber {
         inbox.ended = true;
         inbox.bytes = 0;
         std::mem::take(&mut inbox.queue)
-    }
-
-    /// Empties the queue of what no store has promised to keep: memory is short.
-    pub(crate) fn drain(&self) -> VecDeque<Delivery> {
-        let mut inbox = self.inbox.lock();
-        let queue = std::mem::take(&mut inbox.queue);
-        let (kept, dropped): (VecDeque<_>, VecDeque<_>) =
-            queue.into_iter().partition(|delivery| delivery.stored);
-        let memory = dropped.iter().map(|delivery| delivery.message.memory());
-        inbox.bytes -= memory.sum::<usize>();
-        inbox.queue = kept;
-        self.full.store(false, Ordering::Relaxed);
-        let waiting = self.drained(&mut inbox);
-        drop(inbox);
-        waiting.into_iter().for_each(Waker::wake);
-        dropped
     }
 }
 
